@@ -1,0 +1,45 @@
+"""Durations as people write them: `500ms`, `2s`, `1m30s`, `2h`, `7d`."""
+
+from __future__ import annotations
+
+import re
+
+from tracklayer.errors import Invalid
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+
+
+def parse_duration(value: str | int | float) -> float:
+    """Seconds of `value`: a number is seconds, a text is a sum of parts with units.
+
+    Raises `Invalid` for anything else, a negative value and one over 30 days.
+    """
+    if isinstance(value, str):
+        text = value.strip().replace(" ", "")
+        if not _WHOLE.fullmatch(text):
+            raise Invalid(
+                f"{value!r} is not a duration: expected a number with a unit, such as 500ms, 2s, 1m30s, 2h",
+                code="invalid_duration",
+                pointer="",
+            )
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Invalid(f"{value!r} is not a duration: expected a text such as 10s", code="invalid_duration", pointer="")
+    else:
+        seconds = float(value)
+    if not 0 <= seconds <= 30 * 86400:
+        raise Invalid(f"{value!r} is out of range: expected 0s to 30d", code="invalid_duration", pointer="")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest text of `seconds` that `parse_duration` reads back: 90 is `1m30s`."""
+    left = round(seconds * 1000)
+    parts = []
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
