@@ -1,0 +1,84 @@
+# Every target makes the environment it needs in .venv, once, and again when a lock file or pyproject.toml changes.
+# Options: PYTHON=python3.12   make demo ONCE=1   make run ARGS="--port 9000"   make test ARGS="-k retry"
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
+VENV := .venv
+BIN  := $(VENV)/bin
+PY   := $(BIN)/python
+RUN  := $(VENV)/run.stamp
+DEV  := $(VENV)/dev.stamp
+
+FUZZ      ?= tests.fuzz
+SOAK      ?= tests.soak
+KILL_TEST ?= tests.kill_test
+
+.PHONY: help demo run test check format bench fuzz soak kill-test docs lock clean
+
+help:
+	@echo "make demo [ONCE=1]   see events delivered to a local receiver"
+	@echo "make run             start the server"
+	@echo "make test            every test, with branch coverage"
+	@echo "make check           format, lint, types, layers"
+	@echo "make bench           the numbers of docs/performance.md"
+	@echo "make fuzz | soak | kill-test   slow proofs"
+	@echo "make format | docs | lock | clean"
+
+demo: $(RUN)
+	@$(BIN)/tracklayer demo $(if $(ONCE),--once) $(ARGS)
+
+run: $(RUN)
+	@$(BIN)/tracklayer serve $(ARGS)
+
+test: $(DEV)
+	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEV)
+	@$(PY) -m bench $(ARGS)
+
+fuzz: $(DEV)
+	@$(PY) -m $(FUZZ) $(ARGS)
+
+soak: $(DEV)
+	@$(PY) -m $(SOAK) $(ARGS)
+
+kill-test: $(DEV)
+	@$(PY) -m $(KILL_TEST) $(ARGS)
+
+docs: $(DEV)
+	$(PY) -m tests.settings_page
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+lock: $(DEV)
+	$(COMPILE) --output-file requirements/run.lock
+	$(COMPILE) --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
+	@! grep -nE '://|file:|index-url|find-links' requirements/*.lock || { echo "A lock file names an address."; exit 1; }
+
+clean:
+	rm -rf $(VENV) dist build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/%.stamp: requirements/%.lock pyproject.toml | $(PY)
+	@echo "Installing requirements/$*.lock into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "TrackLayer needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make a virtual environment: its venv module is missing. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
