@@ -356,7 +356,7 @@ def reference(spec: dict[str, Any], fields: Any) -> bool:
                 )
             case _:
                 order = {"$gt": (1,), "$gte": (0, 1), "$lt": (-1,), "$lte": (-1, 0)}[name]
-                return same and not isinstance(value, bool) and bool(((value > operand) - (value < operand)) in order)
+                return same and not isinstance(value, bool) and int(value > operand) - int(value < operand) in order
 
     def check(name: str, operand: Any, value: Any) -> bool:
         if name in ("$ne", "$nin"):
