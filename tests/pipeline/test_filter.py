@@ -362,7 +362,7 @@ def reference(spec: dict[str, Any], fields: Any) -> bool:
         if name in ("$ne", "$nin"):
             return not check({"$ne": "$eq", "$nin": "$in"}[name], operand, value)
         if name == "$exists":
-            return (value is not None) == operand
+            return (value is not None) is operand
         if name == "$contains":
             if isinstance(value, list):
                 return any(equal(item, operand) for item in value)
