@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,15 +62,13 @@ class Process:
         return total
 
     def stop(self, patience: float = 20.0) -> None:
-        """SIGTERM, and SIGKILL to its whole session after `patience` seconds."""
-        if self._popen.poll() is not None:
-            return
+        """SIGTERM; SIGKILL to what is left of it and its children after its end, or after `patience` seconds."""
         self._popen.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._popen.wait(patience)
-        except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):  # nobody is left
             os.killpg(self._popen.pid, signal.SIGKILL)
-            self._popen.wait()
+        self._popen.wait()
 
 
 @contextmanager
@@ -79,6 +79,28 @@ def stopping(processes: Sequence[Process]) -> Iterator[None]:
     finally:
         for process in reversed(processes):
             process.stop()
+
+
+@dataclass(frozen=True)
+class Busy:
+    """What the whole machine and this process (with its children that ended) have used so far, in CPU seconds."""
+
+    at: float  # monotonic
+    machine: float
+    own: float
+
+    @staticmethod
+    def now() -> Busy:
+        """Until now."""
+        # proc(5): user nice system idle iowait irq softirq steal; guests are in user already
+        fields = [int(field) / _TICK for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return Busy(time.monotonic(), sum(fields) - fields[3] - fields[4], own)
+
+    def others(self, before: Busy, known: float) -> float:
+        """The share (0 to 1) of the machine since `before` beyond this process and `known` CPU seconds."""
+        rest = self.machine - before.machine - (self.own - before.own) - known
+        return max(0.0, rest / ((self.at - before.at) * (os.cpu_count() or 1)))
 
 
 def free_port() -> int:

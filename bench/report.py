@@ -17,12 +17,14 @@ TOOLS = (
 )
 COLUMNS = (
     "trial", "server", "sent", "events/s", "acked/s", "p50 ms", "p95 ms", "p99 ms", "RSS MB",
-    "user µs", "sys µs", "load µs", "recv µs", "missing", "dupl.",
+    "user µs", "sys µs", "load µs", "recv µs", "others %", "missing", "dupl.",
 )  # fmt: skip
+QUIET = 0.05  # of the machine may go to processes that are no part of a run
 LEGEND = (
     "events/s: from the first POST to the last arrival. p50, p95, p99: from acknowledgement to arrival; without a",
     "fixed rate that is the backlog, so judge it on `steady`. RSS: peak, all of the server. µs: CPU an event:",
-    "of the server (user, sys), the load generator, the receiver. missing: acknowledged, never arrived. dupl.: again.",
+    "of the server (user, sys), the load generator, the receiver. others: the machine's CPU that went elsewhere; above",
+    f"{QUIET:.0%} the numbers are not to be relied on. missing: acknowledged, never arrived. dupl.: arrived again.",
 )
 
 
@@ -57,6 +59,7 @@ def row(result: Result) -> tuple[str, ...]:
         *quantiles,
         f"{result.peak_rss / 1e6:.0f}",
         *(f"{1e6 * share:.0f}" for share in shares),
+        f"{100 * result.others:.0f}",
         str(flow.missing),
         str(result.duplicates),
     )

@@ -17,7 +17,7 @@ from typing import Any
 from bench.events import SIGNING_SECRET, WEBHOOK_TOKEN, shaped
 from bench.load import Outcome, Plan
 from bench.measure import Flow, flow
-from bench.process import Process, Usage
+from bench.process import Busy, Process, Usage
 from bench.sink import EVENT_ID
 from bench.subjects import ROOT, Running, Subject, ask
 
@@ -63,6 +63,7 @@ class Result:
     cpu_system: float
     load_cpu: float  # seconds an event, of the load generator
     sink_cpu: float  # seconds an event, of the receiver
+    others: float  # share of the machine that went to processes that are no part of the run; steal counts as such
 
 
 class Receiver:
@@ -93,10 +94,12 @@ def run(trial: Trial, subject: Subject, folder: Path, say: Say) -> Result:
     with receiving() as receiver, subject.running(folder, receiver.url) as server:
         warm = _send(trial, server, receiver, "w", min(trial.warm_up, trial.events), 0, say)
         arrived = sum(time > 0 for time in warm.acked)
-        used, sink_used = _usage(server), receiver.status()["cpu_seconds"]
+        before, used, sink_used = Busy.now(), _usage(server), receiver.status()["cpu_seconds"]
         outcome = _send(trial, server, receiver, "m", trial.events, arrived, say)
         time.sleep(SETTLE_SECONDS)
-        spent, status = _usage(server), receiver.status()
+        spent, status, after = _usage(server), receiver.status(), Busy.now()
+        user, system = spent.user - used.user, spent.system - used.system
+        sink_cpu = status["cpu_seconds"] - sink_used
         measured = flow("m", outcome.due, outcome.acked, receiver.arrivals())
         return Result(
             trial=trial.name,
@@ -108,10 +111,11 @@ def run(trial: Trial, subject: Subject, folder: Path, say: Say) -> Result:
             unaccepted=trial.events - measured.acknowledged,
             faults=tuple(_faults(trial, outcome, measured, status["nameless"], receiver.last())),
             peak_rss=spent.peak_rss,
-            cpu_user=(spent.user - used.user) / trial.events,
-            cpu_system=(spent.system - used.system) / trial.events,
+            cpu_user=user / trial.events,
+            cpu_system=system / trial.events,
             load_cpu=outcome.cpu_seconds / trial.events,
-            sink_cpu=(status["cpu_seconds"] - sink_used) / trial.events,
+            sink_cpu=sink_cpu / trial.events,
+            others=after.others(before, user + system + sink_cpu),
         )
 
 

@@ -37,6 +37,7 @@ def result(subject: str, seconds: float, trial: str = "single") -> Result:
         cpu_system=50e-6,
         load_cpu=20e-6,
         sink_cpu=10e-6,
+        others=0.02,
     )
 
 
@@ -44,6 +45,7 @@ def test_a_row_has_a_cell_for_every_column() -> None:
     cells = dict(zip(COLUMNS, row(result("tracklayer", 0.5)), strict=True))
     assert cells["events/s"] == "4"
     assert (cells["RSS MB"], cells["user µs"], cells["missing"], cells["p50 ms"]) == ("123", "100", "0", "1.0")
+    assert cells["others %"] == "2"
 
 
 def test_a_table_is_in_line() -> None:
