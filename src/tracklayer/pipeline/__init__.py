@@ -1,0 +1,1 @@
+"""What becomes of an event before it is stored: normalize → enrich → consent → route."""
