@@ -1,0 +1,110 @@
+"""The native API's bodies: one event, or `{"events": […]}`, from bytes to canonical events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import InvalidOperation
+
+import msgspec
+
+from tracklayer.errors import Invalid, Malformed, TooLarge, TrackLayerError, pointer
+from tracklayer.model.event import Event, Json, decode_json, encode_json
+from tracklayer.pipeline.normalize import normalize
+
+
+class InputLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is taken at once. The size of a whole request is the server's to limit."""
+
+    event_bytes: int = 256 * 1024  # an event's JSON: as sent when it comes alone, written compactly in a batch
+    batch_events: int = 500
+
+
+def parse_event(raw: bytes, *, now: float, new_id: Callable[[], str], limits: InputLimits) -> Event:
+    """The body of `POST /v1/events` as a canonical event. Raises `Malformed`, `TooLarge` or `Invalid`."""
+    return normalize(read_event(raw, limits), now=now, new_id=new_id)
+
+
+def parse_batch(
+    raw: bytes, *, now: float, new_id: Callable[[], str], limits: InputLimits
+) -> list[Event | TrackLayerError]:
+    """The body of `POST /v1/events/batch`: for each item its event, or why it is none (pointer into the whole body).
+
+    Raises `Malformed`, `TooLarge` or `Invalid` only for what is wrong with the batch itself.
+    """
+    items = read_batch(raw, limits)
+    may_be_too_large = len(raw) > limits.event_bytes  # a part is not longer than the whole
+    results: list[Event | TrackLayerError] = []
+    for index, item in enumerate(items):
+        try:
+            event = normalize(item, now=now, new_id=new_id)
+            if may_be_too_large:
+                _check_size(len(encode_json(item)), limits)
+        except TrackLayerError as error:
+            # Without its traceback, which would hold on to this frame and so to the whole batch.
+            results.append(error.under(pointer("events", index)).with_traceback(None))
+        else:
+            results.append(event)
+    return results
+
+
+def read_event(raw: bytes, limits: InputLimits) -> Json:
+    """The one event of a body, decoded. Raises `Malformed` and `TooLarge`."""
+    _check_size(len(raw), limits)
+    return read_json(raw)
+
+
+def read_batch(raw: bytes, limits: InputLimits) -> list[Json]:
+    """The items of a batch, decoded and counted, not yet looked at. Raises `Malformed`, `TooLarge` and `Invalid`."""
+    body = read_json(raw)
+    if not isinstance(body, dict):
+        raise Invalid('a batch is an object: expected {"events": […]}', code="invalid_type", pointer="")
+    for name in body:
+        if name != "events":
+            raise Invalid(
+                f'"{name[:40]}" is not a field of a batch: expected only events',
+                code="unknown_field",
+                pointer=pointer(name),
+            )
+    if "events" not in body:
+        raise Invalid("events is missing: expected a list of events", code="required", pointer="/events")
+    items = body["events"]
+    if not isinstance(items, list):
+        raise Invalid("events is not a list: expected a list of events", code="invalid_type", pointer="/events")
+    if len(items) > limits.batch_events:
+        raise TooLarge(
+            f"the batch has {len(items)} events: expected at most {limits.batch_events}",
+            code="too_many",
+            pointer="/events",
+        )
+    return items
+
+
+def read_json(raw: bytes) -> Json:
+    """The JSON value of a body, numbers with a fraction as `Decimal`. Raises `Malformed`, which says where."""
+    try:
+        return decode_json(raw)
+    except RecursionError:
+        problem = "nested too deeply"
+    except UnicodeDecodeError:
+        problem = f"not UTF-8{_first_bad_byte(raw)}"
+    except InvalidOperation:
+        problem = "a number's exponent is out of range"
+    except msgspec.DecodeError as error:
+        problem = str(error)
+        if "truncated" in problem:
+            problem += f" (byte {len(raw)})"
+    raise Malformed(f"the body is not JSON that can be read: {problem}", pointer="")
+
+
+def _first_bad_byte(raw: bytes) -> str:
+    """The decoder counts from the start of the string that it was in; people count from the start of the body."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return f" (byte {error.start})"
+    return ""
+
+
+def _check_size(size: int, limits: InputLimits) -> None:
+    if size > limits.event_bytes:
+        raise TooLarge(f"the event has {size} bytes: expected at most {limits.event_bytes}", pointer="")
