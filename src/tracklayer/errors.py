@@ -19,6 +19,10 @@ body; the web layer turns each class into one HTTP status (`web/problems.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
 
 class TrackLayerError(Exception):
     """The root of the tree.
@@ -36,10 +40,10 @@ class TrackLayerError(Exception):
         if code is not None:
             self.code = code
 
-    def under(self, prefix: str) -> TrackLayerError:
-        """The same error, its pointer moved below `prefix` (itself a JSON pointer)."""
-        moved = type(self)(self.detail, code=self.code, pointer=prefix + (self.pointer or ""))
-        return moved.with_traceback(self.__traceback__)
+    def under(self, prefix: str) -> Self:
+        """This error, its pointer moved below `prefix` (itself a JSON pointer)."""
+        self.pointer = prefix + (self.pointer or "")
+        return self
 
 
 class Malformed(TrackLayerError):
@@ -100,3 +104,12 @@ class Unavailable(TrackLayerError):
 def pointer(*path: str | int) -> str:
     """The JSON pointer (RFC 6901) to `path`: `pointer("a/b", 0)` is `/a~1b/0`."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+@contextmanager
+def at(*path: str | int) -> Iterator[None]:
+    """Whatever of ours is raised inside points below `path`."""
+    try:
+        yield
+    except TrackLayerError as error:
+        raise error.under(pointer(*path))

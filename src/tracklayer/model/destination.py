@@ -48,15 +48,15 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     attempts: int = 5
     backoff: str | list[Duration] = "2s, 10s, 30s, 2m, 10m"
-    jitter: float = 0.1  # the largest share of a delay that is added to it at random
+    jitter: int | float = 0.1  # the largest share of a delay that is added to it at random
     statuses: dict[str, Literal["retry", "dead"]] = msgspec.field(default_factory=dict)  # "409" or "5xx" → what to do
 
 
-class RateLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The most events per second. `burst` is how many may go at once (default: one second's worth, at least 1)."""
 
-    events_per_second: float | None = None
-    burst: float | None = None
+    events_per_second: int | float | None = None
+    burst: int | float | None = None
     profile: Literal["chatops", "internal", "warehouse"] | None = None
 
 
@@ -67,7 +67,7 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     when_unknown: Literal["allow", "deny"] = "deny"
 
 
-class Success(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Success(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a 2xx answer must also show to count as delivered. Several conditions must all hold."""
 
     body_equals: str | None = None

@@ -1,0 +1,207 @@
+"""What is configured, compiled and at hand: every workspace's destinations, keys and secrets.
+
+The hot path reads only from here. Whoever changes the configuration writes it to the store first and then calls
+`load_…`, which replaces whole immutable values, so a reader sees the old or the new one and never a mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tracklayer.delivery.classify import Rules, compile_rules
+from tracklayer.delivery.limits import Limit, compile_limit
+from tracklayer.delivery.render import Renderer
+from tracklayer.delivery.retry import RetryPolicy, compile_policy
+from tracklayer.delivery.sign import Keys
+from tracklayer.errors import Invalid, NotFound, at
+from tracklayer.model.destination import DestinationConfig, DestinationStatus
+from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
+from tracklayer.pipeline.filter import Filter, compile_filter
+from tracklayer.pipeline.route import RouteTable
+from tracklayer.store import Configuration
+from tracklayer.template import Limits
+from tracklayer.vault import Vault
+
+NAME_LIMIT = 200
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A destination's configuration, compiled: everything that could be refused has been."""
+
+    config: DestinationConfig
+    filter: Filter
+    renderer: Renderer
+    rules: Rules
+    retry: RetryPolicy
+    limit: Limit | None
+
+
+def compile_plan(config: DestinationConfig, limits: Limits) -> Plan:
+    """Compile a configuration. Raises `Invalid` with a pointer to the field that is at fault."""
+    if not config.name.strip() or len(config.name) > NAME_LIMIT:
+        raise Invalid(f"the name must have 1 to {NAME_LIMIT} characters", code="invalid_name", pointer="/name")
+    with at("filter"):
+        compiled_filter = compile_filter(config.filter)
+    return Plan(
+        config=config,
+        filter=compiled_filter,
+        renderer=Renderer(config, limits),
+        rules=compile_rules(config.retry, config.success),
+        retry=compile_policy(config.retry),
+        limit=compile_limit(config.rate_limit),
+    )
+
+
+class ActiveSuppression(msgspec.Struct, frozen=True, kw_only=True):
+    """A suppression with its filter compiled."""
+
+    record: Suppression
+    filter: Filter
+
+    def stops(self, fields: Mapping[str, object], now: float) -> bool:
+        """Whether it keeps this event back at `now`."""
+        return (self.record.until is None or now < self.record.until) and self.filter.matches(fields)
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """A destination at its current version, ready to route to and to send with."""
+
+    record: DestinationRecord
+    plan: Plan
+    signing_secret: str | None
+    previous_secret: str | None
+    suppressions: tuple[ActiveSuppression, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Its id, `dst_…`."""
+        return self.record.id
+
+    def keys(self, now: float) -> Keys | None:
+        """The signing secrets in force at `now`; None: requests are not signed."""
+        if self.plan.config.signing is None or self.signing_secret is None:
+            return None
+        overlaps = self.record.previous_until is not None and now < self.record.previous_until
+        return Keys(current=self.signing_secret, previous=self.previous_secret if overlaps else None)
+
+    def suppression(self, fields: Mapping[str, object], now: float) -> Suppression | None:
+        """The first suppression that keeps this event back."""
+        return next((each.record for each in self.suppressions if each.stops(fields, now)), None)
+
+
+class Tenant(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of one workspace."""
+
+    workspace: Workspace
+    destinations: dict[str, Destination]
+    routes: RouteTable[Destination]
+    secrets: dict[str, str]
+    sealed: dict[str, SealedSecret]
+
+
+class Catalog:
+    """All workspaces, from the store, compiled."""
+
+    def __init__(self, configuration: Configuration, vault: Vault, limits: Limits) -> None:
+        self._configuration = configuration
+        self._vault = vault
+        self.limits = limits
+        self._tenants: dict[str, Tenant] = {}
+        self._keys: dict[str, ApiKey] = {}
+
+    async def load(self) -> None:
+        """Read everything."""
+        await self.load_keys()
+        for workspace in await self._configuration.workspaces():
+            await self.load_workspace(workspace)
+
+    async def load_keys(self) -> None:
+        """Read the API keys again."""
+        self._keys = {key.hash: key for key in await self._configuration.api_keys()}
+
+    async def load_workspace(self, workspace: Workspace) -> None:
+        """Read one workspace's destinations and secrets again."""
+        sealed = {
+            secret.name: secret for secret in await self._configuration.secrets() if secret.workspace_id == workspace.id
+        }
+        suppressions = [
+            ActiveSuppression(record=record, filter=compile_filter(record.filter))
+            for record in await self._configuration.suppressions()
+            if record.workspace_id == workspace.id
+        ]
+        known = self._tenants.get(workspace.id)
+        destinations = {
+            record.id: self._destination(record, suppressions, known)
+            for record in await self._configuration.destinations()
+            if record.workspace_id == workspace.id
+        }
+        self._tenants[workspace.id] = Tenant(
+            workspace=workspace,
+            destinations=destinations,
+            routes=RouteTable(
+                (destination.plan.filter, destination)
+                for destination in destinations.values()
+                if destination.record.status is not DestinationStatus.DRAFT
+            ),
+            secrets={
+                name: self._vault.open(secret.sealed, purpose=secret_purpose(workspace.id, name))
+                for name, secret in sealed.items()
+            },
+            sealed=sealed,
+        )
+
+    async def reload(self, workspace_id: str) -> Tenant:
+        """Read a known workspace again."""
+        await self.load_workspace(self.tenant(workspace_id).workspace)
+        return self.tenant(workspace_id)
+
+    def key(self, key_hash: str) -> ApiKey | None:
+        """The API key with that hash."""
+        return self._keys.get(key_hash)
+
+    def keys(self, workspace_id: str) -> list[ApiKey]:
+        """A workspace's API keys."""
+        return [key for key in self._keys.values() if key.workspace_id == workspace_id]
+
+    def tenant(self, workspace_id: str) -> Tenant:
+        """A workspace. Raises `KeyError`: ids of workspaces come from keys, so a wrong one is our own fault."""
+        return self._tenants[workspace_id]
+
+    def destinations(self) -> list[Destination]:
+        """Every destination of every workspace."""
+        return [each for tenant in self._tenants.values() for each in tenant.destinations.values()]
+
+    def destination(self, workspace_id: str, destination_id: str) -> Destination:
+        """One destination. Raises `NotFound`."""
+        found = self.tenant(workspace_id).destinations.get(destination_id)
+        if found is None:
+            raise NotFound(f"there is no destination {destination_id!r} in this workspace")
+        return found
+
+    def _destination(
+        self, record: DestinationRecord, suppressions: list[ActiveSuppression], known: Tenant | None
+    ) -> Destination:
+        before = known.destinations.get(record.id) if known else None
+        unchanged = before is not None and before.record.version == record.version
+        return Destination(
+            record=record,
+            plan=before.plan if before is not None and unchanged else compile_plan(record.config, self.limits),
+            signing_secret=self._open(record.signing_sealed, record.id),
+            previous_secret=self._open(record.previous_sealed, record.id),
+            suppressions=tuple(each for each in suppressions if each.record.destination_id == record.id),
+        )
+
+    def _open(self, sealed: bytes | None, destination_id: str) -> str | None:
+        return None if sealed is None else self._vault.open(sealed, purpose=signing_purpose(destination_id))
+
+
+def secret_purpose(workspace_id: str, name: str) -> str:
+    """What a named secret is sealed for."""
+    return f"secret {name} of {workspace_id}"
+
+
+def signing_purpose(destination_id: str) -> str:
+    """What a signing secret is sealed for."""
+    return f"signing secret of {destination_id}"

@@ -1,0 +1,1 @@
+"""What becomes of a delivery: limit → render → sign → send → classify → retry."""

@@ -1,0 +1,191 @@
+"""One attempt of one delivery: render → sign → send → classify, each step over the last one's value.
+
+Live traffic, replays and the synthetic test all go through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tracklayer import __version__
+from tracklayer.catalog import Destination
+from tracklayer.delivery.classify import classify
+from tracklayer.delivery.redact import redact_result
+from tracklayer.delivery.render import Rendered, stamp
+from tracklayer.delivery.sign import sign
+from tracklayer.model.delivery import Failure, Request, Response, Verdict
+from tracklayer.model.event import Json, event_fields
+from tracklayer.model.work import KeptRequest, Work
+from tracklayer.ports import Clock, Transport
+from tracklayer.template import RenderError
+from tracklayer.vault import Vault, mask
+
+AGENT = f"TrackLayer/{__version__}"
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery's request, ready to go, beside what it was made from."""
+
+    destination: Destination
+    work: Work
+    number: int  # of this attempt
+    rendered: Rendered
+    request: Request
+    signature: tuple[tuple[str, str], ...]
+    secrets: Mapping[str, str]
+
+
+class Unsendable(msgspec.Struct, frozen=True, kw_only=True):
+    """Why there is no request to send; `prepared` where a body came out that people should see."""
+
+    failure: Failure
+    prepared: Prepared | None = None
+
+
+class Attempted(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt, done."""
+
+    number: int
+    started_at: float
+    finished_at: float
+    prepared: Prepared | None
+    result: Response | Failure  # without secrets
+    verdict: Verdict
+
+
+class Attempter:
+    """Makes attempts over one transport."""
+
+    def __init__(self, transport: Transport, clock: Clock, vault: Vault) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._vault = vault
+
+    async def attempt(self, destination: Destination, work: Work, secrets: Mapping[str, str]) -> Attempted:
+        """Make the next attempt of a delivery and say what it means. Never raises for what a receiver can do."""
+        started_at = self._clock.now()
+        prepared = self.prepare(destination, work, secrets, now=started_at)
+        if isinstance(prepared, Unsendable):
+            result: Response | Failure = prepared.failure
+            ready = prepared.prepared
+        else:
+            result = await self._transport.send(prepared.request)
+            ready = prepared
+        finished_at = self._clock.now()
+        if ready is not None:
+            renderer = destination.plan.renderer
+            result = redact_result(result, renderer.revealing(secrets, ready.rendered))
+        return Attempted(
+            number=work.attempts + 1,
+            started_at=started_at,
+            finished_at=finished_at,
+            prepared=ready,
+            result=result,
+            verdict=classify(destination.plan.rules, result, finished_at),
+        )
+
+    def prepare(
+        self, destination: Destination, work: Work, secrets: Mapping[str, str], *, now: float
+    ) -> Prepared | Unsendable:
+        """Render, sign and stamp the next request of a delivery."""
+        number = work.attempts + 1
+        try:
+            rendered = _render(destination, work, secrets, number, self._kept_body(work))
+        except RenderError as error:
+            return Unsendable(failure=Failure(kind="render", detail=error.detail))
+        signature = self._sign(destination, work, rendered, now)
+        request = _stamp(destination, work, rendered, signature, number, now)
+        prepared = Prepared(
+            destination=destination,
+            work=work,
+            number=number,
+            rendered=rendered,
+            request=request,
+            signature=signature,
+            secrets=secrets,
+        )
+        if rendered.invalid is not None:
+            return Unsendable(failure=Failure(kind="validate", detail=rendered.invalid), prepared=prepared)
+        return prepared
+
+    def keep(self, prepared: Prepared, now: float) -> KeptRequest:
+        """The request as it may be kept and shown: the same, with secrets masked."""
+        destination, work = prepared.destination, prepared.work
+        masked = prepared.rendered
+        if destination.plan.renderer.secrets:
+            hidden = {name: mask(secret) for name, secret in prepared.secrets.items()}
+            masked = _render(destination, work, hidden, prepared.number, work.kept.body if work.kept else None)
+        shown = _stamp(destination, work, masked, prepared.signature, prepared.number, now)
+        exact = prepared.rendered.body
+        return KeptRequest(
+            version=destination.record.version,
+            method=shown.method,
+            url=shown.url,
+            headers=shown.headers,
+            body=shown.body,
+            sealed=None
+            if exact is None or exact == shown.body
+            else self._vault.seal(exact.decode(), purpose=_body_purpose(work.delivery_id)),
+        )
+
+    def _kept_body(self, work: Work) -> bytes | None:
+        """The exact body that a replay `as_sent` sends again."""
+        if work.kept is None or work.kept.sealed is None:
+            return work.kept.body if work.kept else None
+        return self._vault.open(work.kept.sealed, purpose=_body_purpose(work.delivery_id)).encode()
+
+    def _sign(
+        self, destination: Destination, work: Work, rendered: Rendered, now: float
+    ) -> tuple[tuple[str, str], ...]:
+        keys = destination.keys(now)
+        signing = destination.plan.config.signing
+        if keys is None or signing is None:
+            return ()
+        return sign(signing.scheme, keys, delivery_id=work.delivery_id, timestamp=int(now), body=rendered.body or b"")
+
+
+def _render(
+    destination: Destination, work: Work, secrets: Mapping[str, str], number: int, kept_body: bytes | None
+) -> Rendered:
+    scope = _scope(destination, work, secrets, number)
+    return destination.plan.renderer.render(work.event, scope, kept_body=kept_body)
+
+
+def _scope(destination: Destination, work: Work, secrets: Mapping[str, str], number: int) -> dict[str, Json]:
+    """What templates see: the event's fields, and the public ones of the destination and the delivery."""
+    return {
+        **event_fields(work.event),
+        "secrets": secrets,
+        "destination": {
+            "id": destination.id,
+            "name": destination.plan.config.name,
+            "version": destination.record.version,
+        },
+        "delivery": {"id": work.delivery_id, "attempt": number, "test": work.test},
+    }
+
+
+def _stamp(
+    destination: Destination,
+    work: Work,
+    rendered: Rendered,
+    signature: tuple[tuple[str, str], ...],
+    number: int,
+    now: float,
+) -> Request:
+    return stamp(
+        rendered,
+        destination.plan.renderer,
+        delivery_id=work.delivery_id,
+        event_id=work.event.event_id,
+        attempt=number,
+        timestamp=int(now),
+        agent=AGENT,
+        signature=signature,
+    )
+
+
+def _body_purpose(delivery_id: str) -> str:
+    return f"body of {delivery_id}"

@@ -1,0 +1,234 @@
+"""From a destination's transport and template to one request: rendered once per attempt, compiled once per version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import msgspec
+
+from tracklayer.errors import Invalid, at, pointer
+from tracklayer.model.delivery import Request
+from tracklayer.model.destination import DestinationConfig
+from tracklayer.model.duration import parse_duration
+from tracklayer.model.event import Event, event_to_json
+from tracklayer.template import Escape, Limits, PathUse, RenderError, Template, compile_template
+
+JSON_TYPE = "application/json"
+
+_LITERAL_ORIGIN = re.compile(r"https?://[^/?#{}\s]+(?=[/?#]|$)", re.IGNORECASE)
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
+_RESERVED = frozenset({"idempotency-key", "host", "content-length", "transfer-encoding", "connection"})
+_RESERVED_PREFIXES = ("x-tracklayer-", "webhook-")
+_FORBIDDEN_IN_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f]")
+
+
+class Rendered(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a request that depends on the event alone: not yet signed, not yet stamped."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]  # the user's, in their order
+    body: bytes | None
+    content_type: str
+    missing: tuple[PathUse, ...] = ()  # paths that the event does not have
+    invalid: str | None = None  # why the body must not be sent, and where
+
+
+class Renderer:
+    """A destination version's transport and template, compiled.
+
+    Building one raises `Invalid` with a pointer into the configuration for everything that could be known when
+    it was saved.
+    """
+
+    def __init__(self, config: DestinationConfig, limits: Limits) -> None:
+        transport = config.transport
+        self.method = transport.method
+        self._url = _compile_url(transport.url)
+        self._headers = tuple((name, _compile_header(name, value)) for name, value in _checked_names(transport.headers))
+        self.timeout = _seconds(transport.timeout, "timeout")
+        self.connect_timeout = _seconds(transport.connect_timeout, "connect_timeout")
+        self.read_timeout = None if transport.read_timeout is None else _seconds(transport.read_timeout, "read_timeout")
+        literal_type = next((value for name, value in transport.headers.items() if name.lower() == "content-type"), "")
+        self.content_type = literal_type or JSON_TYPE
+        escape = body_escape(self.content_type)
+        self.is_json = escape is Escape.JSON
+        self.template: Template | None = None
+        if config.template is not None:
+            with at("template"):
+                self.template = compile_template(config.template, escape=escape, limits=limits)
+        self._templates = (
+            self._url,
+            *(value for _, value in self._headers),
+            *([self.template] if self.template else []),
+        )
+        self.secrets: frozenset[str] = frozenset().union(*(template.secrets for template in self._templates))
+
+    def render(self, event: Event, scope: Mapping[str, object], *, kept_body: bytes | None = None) -> Rendered:
+        """Render for one event. `scope` is the event's fields with `secrets`, `destination` and `delivery`.
+
+        A `kept_body` (of a replay `as_sent`) goes out as it is instead of a rendered one.
+        Raises `RenderError`; a body that came out but must not be sent has `invalid` set instead, so that people
+        can look at it.
+        """
+        url = self._url.render(scope)
+        if _FORBIDDEN_IN_URL.search(url.text):
+            raise RenderError("the URL has a space or a control character after rendering")
+        headers = tuple((name, _header_value(name, template, scope)) for name, template in self._headers)
+        body, missing, invalid = (kept_body, (), None) if kept_body is not None else self._body(event, scope)
+        return Rendered(
+            method=self.method,
+            url=url.text,
+            headers=headers,
+            body=body,
+            content_type=self.content_type,
+            missing=(*url.missing, *missing),
+            invalid=invalid,
+        )
+
+    def _body(self, event: Event, scope: Mapping[str, object]) -> tuple[bytes | None, tuple[PathUse, ...], str | None]:
+        if self.method == "GET":
+            return None, (), None
+        if self.template is None:
+            return event_to_json(event), (), None
+        rendered = self.template.render(scope)
+        body = rendered.text.encode()
+        return body, rendered.missing, invalid_json(body) if self.is_json else None
+
+    def revealing(self, secrets: Mapping[str, str], rendered: Rendered) -> list[str]:
+        """Every text of a rendered request from which one of its secrets could be read, the longest first."""
+        found = {secrets[name] for name in self.secrets if name in secrets}
+        for (_, value), (_, template) in zip(rendered.headers, self._headers, strict=True):
+            if template.secrets:
+                found.update((value, value.partition(" ")[2]))
+        if self._url.secrets:
+            found.add(rendered.url.partition("://")[2].partition("/")[2])
+        return sorted((text for text in found if text), key=len, reverse=True)
+
+
+def stamp(
+    rendered: Rendered,
+    renderer: Renderer,
+    *,
+    delivery_id: str,
+    event_id: str,
+    attempt: int,
+    timestamp: int,
+    agent: str,
+    signature: tuple[tuple[str, str], ...],
+) -> Request:
+    """The request as it goes out: the user's headers, then ours, which always come."""
+    given = {name.lower() for name, _ in rendered.headers}
+    headers = list(rendered.headers)
+    if "content-type" not in given and rendered.body is not None:
+        headers.append(("Content-Type", rendered.content_type))
+    if "user-agent" not in given:
+        headers.append(("User-Agent", agent))
+    headers += (
+        ("X-TrackLayer-Event-Id", quote(event_id, safe=_PRINTABLE)),
+        ("X-TrackLayer-Delivery-Id", delivery_id),
+        ("X-TrackLayer-Attempt", str(attempt)),
+        ("X-TrackLayer-Timestamp", str(timestamp)),
+        ("Idempotency-Key", delivery_id),
+        *signature,
+    )
+    return Request(
+        method=rendered.method,
+        url=rendered.url,
+        headers=tuple(headers),
+        body=rendered.body,
+        timeout=renderer.timeout,
+        connect_timeout=renderer.connect_timeout,
+        read_timeout=renderer.read_timeout,
+    )
+
+
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+"""What an event id keeps in its header; anything else (spaces, other alphabets) is percent-encoded as UTF-8."""
+
+
+def invalid_json(body: bytes) -> str | None:
+    """Why `body` is not JSON, and where; None where it is."""
+    try:
+        _check_json(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return f"the rendered body is not valid JSON: {error}"
+    return None
+
+
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def body_escape(content_type: str) -> Escape:
+    """How values are escaped in a body of this type."""
+    essence = content_type.partition(";")[0].strip().lower()
+    if essence == JSON_TYPE or essence.endswith("+json") or "{{" in essence:
+        return Escape.JSON
+    if essence == "application/x-www-form-urlencoded":
+        return Escape.FORM
+    if essence.endswith(("/xml", "+xml")):
+        return Escape.XML
+    return Escape.TEXT
+
+
+def _compile_url(url: str) -> Template:
+    if not _LITERAL_ORIGIN.match(url):
+        raise Invalid(
+            f"{url!r} is not a usable URL: expected http:// or https:// and a host, both without templates",
+            code="invalid_url",
+            pointer="/transport/url",
+        )
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise Invalid(
+            "the URL has a user or password in it: put them in an Authorization header with a secret",
+            code="invalid_url",
+            pointer="/transport/url",
+        )
+    with at("transport", "url"):
+        return compile_template(url, escape=Escape.URL)
+
+
+def _checked_names(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    seen = set()
+    for name in headers:
+        lower = name.lower()
+        place = pointer("transport", "headers", name)
+        if not _TOKEN.fullmatch(name):
+            raise Invalid(f"{name!r} is not a header name", code="invalid_header", pointer=place)
+        if lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
+            raise Invalid(
+                f"the header {name} is set by TrackLayer and cannot be replaced", code="reserved_header", pointer=place
+            )
+        if lower in seen:
+            raise Invalid(f"the header {name} is given twice", code="invalid_header", pointer=place)
+        seen.add(lower)
+    return list(headers.items())
+
+
+def _compile_header(name: str, value: str) -> Template:
+    with at("transport", "headers", name):
+        if _FORBIDDEN_IN_HEADER.search(value):
+            raise Invalid(
+                f"the value of {name} has a line break or a control character", code="invalid_header", pointer=""
+            )
+        return compile_template(value, escape=Escape.TEXT)
+
+
+def _header_value(name: str, template: Template, scope: Mapping[str, object]) -> str:
+    value = template.render(scope).text.strip()
+    if _FORBIDDEN_IN_HEADER.search(value):
+        raise RenderError(
+            f"the header {name} has a line break or a character that headers cannot carry after rendering"
+        )
+    return value
+
+
+def _seconds(value: str | int | float, field: str) -> float:
+    with at("transport", field):
+        seconds = parse_duration(value)
+        if not 0.001 <= seconds <= 300:
+            raise Invalid(f"{value!r} is out of range: expected 1ms to 5m", code="invalid_duration", pointer="")
+        return seconds

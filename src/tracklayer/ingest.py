@@ -1,0 +1,124 @@
+"""From a clean event to a durable one: route → accept; the caller is answered after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from tracklayer.catalog import Catalog
+from tracklayer.delivery.engine import Engine
+from tracklayer.errors import Unavailable
+from tracklayer.identity import IdFactory
+from tracklayer.metrics import Metrics
+from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.event import Event, event_to_json
+from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Work
+from tracklayer.ports import Clock
+from tracklayer.routing import route
+from tracklayer.store import GroupCommit, Queue
+
+
+class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may wait for a commit before callers are told to come again later."""
+
+    waiting_events: int = 10_000
+    waiting_bytes: int = 64 * 1024 * 1024
+    largest_commit: int = 1000
+
+
+class Ingest:
+    """Takes events in: never more than it can store, never answered before they are stored."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        queue: Queue,
+        engine: Engine,
+        clock: Clock,
+        ids: IdFactory,
+        metrics: Metrics,
+        options: IngestOptions,
+    ) -> None:
+        self._catalog = catalog
+        self._engine = engine
+        self._clock = clock
+        self._ids = ids
+        self._metrics = metrics
+        self._options = options
+        self._queue = queue
+        self._commits = GroupCommit(self._commit, largest=options.largest_commit)
+        self._waiting_bytes = 0
+
+    async def accept(self, workspace_id: str, events: Sequence[Event]) -> list[Accepted]:
+        """Store events with their deliveries and hand those over to the engine; answers in order.
+
+        Raises `Unavailable` when the store cannot commit, or too much waits already: then the caller may send
+        the same events again, which the dedup window makes safe.
+        """
+        if self._commits.waiting + len(events) > self._options.waiting_events + 1:
+            raise Unavailable("too many events wait to be stored; try again shortly", code="too_busy")
+        now = self._clock.now()
+        items = [self._acceptance(workspace_id, event, now) for event in events]
+        size = sum(len(item.body) for item in items)
+        if self._waiting_bytes and self._waiting_bytes + size > self._options.waiting_bytes:
+            raise Unavailable("too many bytes wait to be stored; try again shortly", code="too_busy")
+        self._waiting_bytes += size
+        try:
+            answers = await asyncio.gather(*map(self._commits.submit, items))
+        finally:
+            self._waiting_bytes -= size
+        self._metrics.commit_seconds.observe(max(0.0, self._clock.now() - now))
+        return answers
+
+    async def _commit(self, items: list[Acceptance]) -> list[Accepted]:
+        """One transaction; what is new goes on to the engine, whether or not its caller is still there."""
+        answers = await self._queue.accept(items)
+        for item, answer in zip(items, answers, strict=True):
+            self._metrics.events.labels("duplicate" if answer.duplicate else "accepted").inc()
+            if not answer.duplicate:
+                self._hand_over(item)
+        return answers
+
+    def _acceptance(self, workspace_id: str, event: Event, now: float) -> Acceptance:
+        body = event_to_json(event)
+        deliveries = []
+        for destination, suppressed in route(self._catalog.tenant(workspace_id), event, now):
+            deliveries.append(
+                NewDelivery(
+                    id=self._ids.new("dlv"),
+                    destination_id=destination.id,
+                    version=destination.record.version,
+                    state=DeliveryState.SUPPRESSED if suppressed else DeliveryState.PENDING,
+                    reason=suppressed,
+                    lease_until=None if suppressed else self._engine.reserve(destination.id, len(body)),
+                )
+            )
+        return Acceptance(
+            workspace_id=workspace_id,
+            pk=self._ids.new("evt"),
+            event=event,
+            body=body,
+            received_at=now,
+            deliveries=tuple(deliveries),
+        )
+
+    def _hand_over(self, item: Acceptance) -> None:
+        for delivery in item.deliveries:
+            counters = self._metrics.of(delivery.destination_id)
+            counters.accepted.inc()
+            if delivery.state is DeliveryState.SUPPRESSED:
+                counters.suppressed.inc()
+            elif delivery.lease_until is None:
+                self._engine.notice(delivery.destination_id, item.received_at)
+            else:
+                self._engine.hand_over(
+                    Work(
+                        delivery_id=delivery.id,
+                        destination_id=delivery.destination_id,
+                        event=item.event,
+                        size=len(item.body),
+                        created_at=item.received_at,
+                    )
+                )

@@ -1,0 +1,199 @@
+"""The dead-letter queue: look, replay, discard; a replay keeps the delivery's id and obeys the rate limit."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import msgspec
+
+from tracklayer.catalog import Catalog, Destination
+from tracklayer.delivery.attempt import Attempter, Unsendable
+from tracklayer.delivery.engine import Engine
+from tracklayer.errors import Conflict, NotFound
+from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.work import Attempt, KeptRequest, Work
+from tracklayer.ports import Clock
+from tracklayer.store import History, Queue
+from tracklayer.store.history import DeliveryFilter, StoredDelivery
+
+PAGE = 500
+DIFFS = 10  # a dry run shows the first ten
+
+Mode = Literal["as_sent", "rerender"]
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that an operator needs to decide."""
+
+    delivery: StoredDelivery
+    destination: Destination | None  # None: deleted
+    request: KeptRequest | None  # None: nothing could be rendered
+    last: Attempt | None
+
+
+class BodyDiff(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay would send beside what was sent, secrets masked."""
+
+    delivery_id: str
+    as_sent: str | None
+    rerendered: str | None
+    error: str | None  # why it cannot be rendered now
+    diff: str  # unified; empty where nothing changes
+
+
+class BulkReplay(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bulk replay did, or in a dry run would do."""
+
+    count: int
+    dry_run: bool
+    diffs: list[BodyDiff]
+
+
+class DeadLetters:
+    """Deliveries that gave up. Tests are no dead letters: nobody waits for them."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        history: History,
+        queue: Queue,
+        engine: Engine,
+        attempter: Attempter,
+        clock: Clock,
+    ) -> None:
+        self._catalog = catalog
+        self._history = history
+        self._queue = queue
+        self._engine = engine
+        self._attempter = attempter
+        self._clock = clock
+
+    async def page(
+        self, workspace_id: str, wanted: DeliveryFilter, *, limit: int, before: str | None
+    ) -> list[StoredDelivery]:
+        """A page of dead letters, newest first."""
+        dead = msgspec.structs.replace(wanted, state=DeliveryState.DEAD, test=False)
+        return await self._history.deliveries(workspace_id, dead, limit=limit, before=before)
+
+    async def get(self, workspace_id: str, delivery_id: str) -> DeadLetter:
+        """One dead letter. Raises `NotFound`."""
+        return await self._letter(await self._dead(workspace_id, delivery_id))
+
+    async def replay(self, workspace_id: str, delivery_id: str, mode: Mode) -> StoredDelivery:
+        """Send one again. Raises `NotFound`, or `Conflict` where it cannot be sent that way."""
+        letter = await self.get(workspace_id, delivery_id)
+        if letter.destination is None:
+            raise Conflict("the destination of this delivery is deleted: discard it", code="destination_deleted")
+        if mode == "as_sent" and not _has_body(letter):
+            raise Conflict(
+                "nothing was sent: the body could not be rendered; use mode rerender", code="nothing_was_sent"
+            )
+        await self._revive(workspace_id, [letter.delivery], mode)
+        return await self._delivery(workspace_id, delivery_id)
+
+    async def replay_all(self, workspace_id: str, wanted: DeliveryFilter, mode: Mode, *, dry_run: bool) -> BulkReplay:
+        """Replay every dead letter that `wanted` selects; a dry run only counts and compares bodies."""
+        count, diffs = 0, []
+        async for page in self._pages(workspace_id, wanted):
+            sendable = [each for each in page if self._destination(each) is not None]
+            if not dry_run:
+                count += await self._revive(workspace_id, sendable, mode)
+                continue
+            count += len(sendable)
+            diffs += [await self._diff(each, mode) for each in sendable[: DIFFS - len(diffs)]]
+        return BulkReplay(count=count, dry_run=dry_run, diffs=diffs)
+
+    async def discard(self, workspace_id: str, delivery_id: str, reason: str) -> StoredDelivery:
+        """Let one go; it stays in the log as discarded."""
+        await self._dead(workspace_id, delivery_id)
+        await self._queue.discard(workspace_id, [delivery_id], reason=reason, now=self._clock.now())
+        return await self._delivery(workspace_id, delivery_id)
+
+    async def _pages(self, workspace_id: str, wanted: DeliveryFilter) -> AsyncIterator[list[StoredDelivery]]:
+        """Every dead letter once, newest first: what dies again meanwhile does not come back."""
+        before = None
+        while page := await self.page(workspace_id, wanted, limit=PAGE, before=before):
+            yield page
+            before = page[-1].id
+
+    async def _revive(self, workspace_id: str, dead: list[StoredDelivery], mode: Mode) -> int:
+        now = self._clock.now()
+        ids = [each.id for each in dead]
+        revived = await self._queue.revive(workspace_id, ids, as_sent=mode == "as_sent", now=now) if ids else []
+        for destination_id in {each.destination_id for each in dead}:
+            self._engine.notice(destination_id, now)
+        return len(revived)
+
+    async def _diff(self, delivery: StoredDelivery, mode: Mode) -> BodyDiff:
+        letter = await self._letter(delivery)
+        sent = _text(letter.request)
+        again, error = (sent, None) if mode == "as_sent" else await self._rerendered(letter)
+        lines = difflib.unified_diff(
+            _pretty(sent), _pretty(again), fromfile="as sent", tofile="rerendered", lineterm=""
+        )
+        return BodyDiff(delivery_id=delivery.id, as_sent=sent, rerendered=again, error=error, diff="\n".join(lines))
+
+    async def _rerendered(self, letter: DeadLetter) -> tuple[str | None, str | None]:
+        """The body that a rerender would send, secrets masked, and why it would not."""
+        stored = await self._history.event_of(letter.delivery)
+        if stored is None or letter.destination is None:
+            return None, "the event or the destination is no longer there"
+        work = Work(
+            delivery_id=letter.delivery.id,
+            destination_id=letter.delivery.destination_id,
+            event=stored.event,
+            size=0,
+            attempts=letter.delivery.attempts,
+        )
+        secrets = self._catalog.tenant(letter.delivery.workspace_id).secrets
+        now = self._clock.now()
+        prepared = self._attempter.prepare(letter.destination, work, secrets, now=now)
+        error = prepared.failure.detail if isinstance(prepared, Unsendable) else None
+        ready = prepared.prepared if isinstance(prepared, Unsendable) else prepared
+        return (_text(self._attempter.keep(ready, now)) if ready else None), error
+
+    async def _letter(self, delivery: StoredDelivery) -> DeadLetter:
+        attempts = await self._history.attempts(delivery.id)
+        return DeadLetter(
+            delivery=delivery,
+            destination=self._destination(delivery),
+            request=await self._history.kept_request(delivery.id),
+            last=attempts[-1] if attempts else None,
+        )
+
+    async def _dead(self, workspace_id: str, delivery_id: str) -> StoredDelivery:
+        delivery = await self._delivery(workspace_id, delivery_id)
+        if delivery.state is not DeliveryState.DEAD:
+            raise Conflict(f"delivery {delivery_id} is {delivery.state.value}, not dead", code="not_dead")
+        return delivery
+
+    async def _delivery(self, workspace_id: str, delivery_id: str) -> StoredDelivery:
+        delivery = await self._history.delivery(workspace_id, delivery_id)
+        if delivery is None:
+            raise NotFound(f"there is no delivery {delivery_id!r} in this workspace")
+        return delivery
+
+    def _destination(self, delivery: StoredDelivery) -> Destination | None:
+        return self._catalog.tenant(delivery.workspace_id).destinations.get(delivery.destination_id)
+
+
+def _has_body(letter: DeadLetter) -> bool:
+    return letter.request is not None and letter.request.body is not None
+
+
+def _text(request: KeptRequest | None) -> str | None:
+    return None if request is None or request.body is None else request.body.decode(errors="replace")
+
+
+def _pretty(body: str | None) -> list[str]:
+    """The body in lines that a diff can compare: JSON indented, its numbers as they stand."""
+    if body is None:
+        return []
+    try:
+        value = json.loads(body, parse_float=str)
+    except ValueError:
+        return body.splitlines()
+    return json.dumps(value, indent=2, ensure_ascii=False).splitlines()

@@ -1,0 +1,329 @@
+"""Saving destinations: every save makes a version; pausing, rotating, suppressing and deleting do not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import msgspec
+
+from tracklayer.catalog import Catalog, Destination, Plan, compile_plan, signing_purpose
+from tracklayer.delivery.engine import Engine
+from tracklayer.delivery.sign import check_secret, generate_secret
+from tracklayer.errors import Conflict, Invalid, NotFound, PreconditionFailed, at
+from tracklayer.identity import IdFactory
+from tracklayer.model.destination import DestinationStatus
+from tracklayer.model.event import Json
+from tracklayer.model.records import DestinationRecord, Suppression, VersionRecord
+from tracklayer.operate.draft import (
+    Change,
+    DestinationDraft,
+    SigningDraft,
+    changes,
+    config_json,
+    draft_config,
+    merge_draft,
+)
+from tracklayer.pipeline.filter import compile_filter
+from tracklayer.ports import Clock
+from tracklayer.store import Configuration, Queue
+from tracklayer.vault import Vault
+
+
+class Rotated(msgspec.Struct, frozen=True, kw_only=True):
+    """A rotation: the destination as it is now, and the new secret where it was made here (shown this once)."""
+
+    destination: Destination
+    generated: str | None
+
+
+class Destinations:
+    """The configured receivers of a workspace. Every verb answers what stands after it."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        configuration: Configuration,
+        queue: Queue,
+        engine: Engine,
+        vault: Vault,
+        clock: Clock,
+        ids: IdFactory,
+        *,
+        most: int,
+    ) -> None:
+        """`most` bounds the destinations of one workspace."""
+        self._catalog = catalog
+        self._configuration = configuration
+        self._queue = queue
+        self._engine = engine
+        self._vault = vault
+        self._clock = clock
+        self._ids = ids
+        self._most = most
+
+    def all(self, workspace_id: str) -> list[Destination]:
+        """Every destination of a workspace, oldest first."""
+        return list(self._catalog.tenant(workspace_id).destinations.values())
+
+    def get(self, workspace_id: str, destination_id: str) -> Destination:
+        """One destination. Raises `NotFound`."""
+        return self._catalog.destination(workspace_id, destination_id)
+
+    async def create(self, workspace_id: str, draft: DestinationDraft, *, author: str) -> Destination:
+        """Save a new destination; it is `active` unless the draft says otherwise."""
+        if len(self.all(workspace_id)) >= self._most:
+            raise Conflict(f"this workspace has {self._most} destinations, which is the limit", code="limit_reached")
+        destination_id = self._ids.new("dst")
+        now = self._clock.now()
+        sealed = self._new_signing(draft, destination_id)
+        plan = compile_plan(draft_config(draft, signed=sealed is not None), self._catalog.limits)
+        record = DestinationRecord(
+            id=destination_id,
+            workspace_id=workspace_id,
+            status=draft.status if isinstance(draft.status, DestinationStatus) else DestinationStatus.ACTIVE,
+            version=1,
+            config=plan.config,
+            signing_sealed=sealed,
+            previous_sealed=None,
+            previous_until=None,
+            created_at=now,
+            updated_at=now,
+        )
+        await self._configuration.add_destination(record, _version(record, author, draft.note))
+        return await self._taken_over(record)
+
+    async def replace(
+        self, workspace_id: str, destination_id: str, draft: DestinationDraft, *, author: str, seen: int | None
+    ) -> Destination:
+        """Save a new version. `seen` is the version that the caller started from, None where it does not say."""
+        current = self.get(workspace_id, destination_id)
+        _expect(current, seen)
+        record = self._drafted(current, draft)
+        record = msgspec.structs.replace(record, version=current.record.version + 1)
+        version = _version(record, author, draft.note)
+        await self._configuration.update_destination(record, seen=current.record.version, version=version)
+        return await self._taken_over(record)
+
+    def merged(self, workspace_id: str, destination_id: str, patch: dict[str, Json]) -> DestinationDraft:
+        """The draft that a JSON Merge Patch (RFC 7396) makes of a destination. A removed `signing` stays removed."""
+        current = self.get(workspace_id, destination_id)
+        standing = config_json(current.plan.config)
+        if standing["signing"] is not None:
+            standing["signing"] = {**standing["signing"], "enabled": True}
+        if "signing" in patch and patch["signing"] is None:
+            patch = {**patch, "signing": {"enabled": False}}
+        return merge_draft(standing, patch)
+
+    def planned(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> list[Change]:
+        """What `replace` would change; secrets are compared, and shown as changed only."""
+        current = self.get(workspace_id, destination_id)
+        record = self._drafted(current, draft)
+        found = changes(config_json(current.plan.config), config_json(record.config))
+        if self._secret_changes(current, draft):
+            found.append(Change(path="signing.secret", old="••••", new="••••"))
+        if record.status is not current.record.status:
+            found.append(Change(path="status", old=current.record.status.value, new=record.status.value))
+        return found
+
+    def checked(self, draft: DestinationDraft) -> Plan:
+        """Compile a draft without saving it. Raises what `create` would."""
+        signed = isinstance(draft.signing, SigningDraft) and draft.signing.enabled
+        return compile_plan(draft_config(draft, signed=signed), self._catalog.limits)
+
+    async def versions(self, workspace_id: str, destination_id: str) -> list[VersionRecord]:
+        """Every version, newest first."""
+        return await self._configuration.versions(self.get(workspace_id, destination_id).id)
+
+    async def restore(
+        self, workspace_id: str, destination_id: str, number: int, *, author: str, seen: int | None
+    ) -> Destination:
+        """Save an old version's configuration as the newest one. The signing secret stays the one of today."""
+        current = self.get(workspace_id, destination_id)
+        _expect(current, seen)
+        old = await self._configuration.version(destination_id, number)
+        if old is None:
+            raise NotFound(f"destination {destination_id} has no version {number}")
+        plan = compile_plan(old.config, self._catalog.limits)
+        if old.config.signing is not None and current.signing_secret is not None:
+            check_secret(old.config.signing.scheme, current.signing_secret)
+        record = msgspec.structs.replace(
+            current.record, version=current.record.version + 1, config=plan.config, updated_at=self._clock.now()
+        )
+        version = _version(record, author, f"restored version {number}")
+        await self._configuration.update_destination(record, seen=current.record.version, version=version)
+        return await self._taken_over(record)
+
+    async def set_status(self, workspace_id: str, destination_id: str, status: DestinationStatus) -> Destination:
+        """Pause or resume; what waits goes on waiting, or flows again."""
+        return await self._changed(workspace_id, destination_id, lambda record: {"status": status})
+
+    async def rotate_secret(
+        self, workspace_id: str, destination_id: str, *, secret: str | None, overlap: float
+    ) -> Rotated:
+        """Sign with a new secret from now on, and with the old one beside it for `overlap` seconds."""
+        current = self.get(workspace_id, destination_id)
+        signing = current.plan.config.signing
+        if signing is None:
+            raise Conflict("this destination does not sign: set signing.secret first", code="not_signed")
+        fresh = secret if secret is not None else generate_secret(signing.scheme, os.urandom(32))
+        with at("secret"):
+            check_secret(signing.scheme, fresh)
+        sealed = self._vault.seal(fresh, purpose=signing_purpose(destination_id))
+        destination = await self._changed(
+            workspace_id,
+            destination_id,
+            lambda record: {
+                "signing_sealed": sealed,
+                "previous_sealed": record.signing_sealed if overlap > 0 else None,
+                "previous_until": self._clock.now() + overlap if overlap > 0 else None,
+            },
+        )
+        return Rotated(destination=destination, generated=fresh if secret is None else None)
+
+    async def delete(self, workspace_id: str, destination_id: str, *, discard: bool, seen: int | None) -> int:
+        """Delete. Refused while deliveries wait, unless `discard` lets them go; answers how many went."""
+        current = self.get(workspace_id, destination_id)
+        _expect(current, seen)
+        waiting = next((each.depth for each in await self._queue.backlog() if each.destination_id == destination_id), 0)
+        if waiting and not discard:
+            raise Conflict(
+                f"{waiting} deliveries wait for this destination: deliver them first, "
+                "or delete with ?deliveries=discard",
+                code="deliveries_waiting",
+            )
+        await self._changed(workspace_id, destination_id, lambda record: {"deleted_at": self._clock.now()})
+        return await self._queue.discard_pending(destination_id, now=self._clock.now())
+
+    async def suppress(
+        self,
+        workspace_id: str,
+        destination_id: str,
+        *,
+        event_filter: dict[str, Json],
+        reason: str,
+        until: float | None,
+        author: str,
+    ) -> Suppression:
+        """Keep events from a destination until `until` (unix seconds), or until the suppression is lifted."""
+        destination = self.get(workspace_id, destination_id)
+        if not reason.strip():
+            raise Invalid("a suppression needs a reason", code="missing_field", pointer="/reason")
+        with at("filter"):
+            compile_filter(event_filter)
+        suppression = Suppression(
+            id=self._ids.new("sup"),
+            workspace_id=workspace_id,
+            destination_id=destination.id,
+            filter=event_filter,
+            reason=reason,
+            author=author,
+            created_at=self._clock.now(),
+            until=until,
+        )
+        await self._configuration.add_suppression(suppression)
+        await self._reload(workspace_id)
+        return suppression
+
+    def suppressions(self, workspace_id: str, destination_id: str) -> list[Suppression]:
+        """The suppressions of a destination, oldest first."""
+        return [each.record for each in self.get(workspace_id, destination_id).suppressions]
+
+    async def lift(self, workspace_id: str, destination_id: str, suppression_id: str) -> None:
+        """End a suppression. What it suppressed stays suppressed."""
+        if all(each.id != suppression_id for each in self.suppressions(workspace_id, destination_id)):
+            raise NotFound(f"destination {destination_id} has no suppression {suppression_id!r}")
+        await self._configuration.remove_suppression(suppression_id)
+        await self._reload(workspace_id)
+
+    def _drafted(self, current: Destination, draft: DestinationDraft) -> DestinationRecord:
+        """The record that a draft makes of a destination, at the same version still."""
+        sealed = self._drafted_signing(current, draft)
+        scheme = current.plan.config.signing
+        config = draft_config(draft, signed=sealed is not None)
+        if sealed is not None and not isinstance(draft.signing, SigningDraft) and scheme is not None:
+            config = msgspec.structs.replace(config, signing=scheme)
+        if config.signing is not None and sealed is not None:
+            with at("signing", "secret"):
+                check_secret(config.signing.scheme, self._vault.open(sealed, purpose=signing_purpose(current.id)))
+        plan = compile_plan(config, self._catalog.limits)
+        changed = self._secret_changes(current, draft) or sealed is None
+        return msgspec.structs.replace(
+            current.record,
+            config=plan.config,
+            status=draft.status if isinstance(draft.status, DestinationStatus) else current.record.status,
+            signing_sealed=sealed,
+            previous_sealed=None if changed else current.record.previous_sealed,
+            previous_until=None if changed else current.record.previous_until,
+            updated_at=self._clock.now(),
+        )
+
+    def _drafted_signing(self, current: Destination, draft: DestinationDraft) -> bytes | None:
+        """The sealed signing secret after a save: the draft's own, the one that stands, or none."""
+        if draft.signing is None or (isinstance(draft.signing, SigningDraft) and not draft.signing.enabled):
+            return None
+        if isinstance(draft.signing, SigningDraft) and self._secret_changes(current, draft):
+            return self._new_signing(draft, current.id)
+        if isinstance(draft.signing, SigningDraft) and current.record.signing_sealed is None:
+            raise Invalid("signing needs a secret", code="missing_field", pointer="/signing/secret")
+        return current.record.signing_sealed
+
+    def _new_signing(self, draft: DestinationDraft, destination_id: str) -> bytes | None:
+        signing = draft.signing
+        if not isinstance(signing, SigningDraft) or not signing.enabled:
+            return None
+        if signing.secret is None:
+            raise Invalid("signing needs a secret", code="missing_field", pointer="/signing/secret")
+        with at("signing", "secret"):
+            check_secret(signing.scheme, signing.secret)
+        return self._vault.seal(signing.secret, purpose=signing_purpose(destination_id))
+
+    def _secret_changes(self, current: Destination, draft: DestinationDraft) -> bool:
+        signing = draft.signing
+        return (
+            isinstance(signing, SigningDraft)
+            and signing.enabled
+            and signing.secret is not None
+            and signing.secret != current.signing_secret
+        )
+
+    async def _changed(
+        self, workspace_id: str, destination_id: str, change: Callable[[DestinationRecord], dict[str, object]]
+    ) -> Destination:
+        """Write fields that are no part of a version."""
+        current = self.get(workspace_id, destination_id).record
+        record = msgspec.structs.replace(current, updated_at=self._clock.now(), **change(current))
+        await self._configuration.update_destination(record, seen=current.version)
+        return await self._taken_over(record)
+
+    async def _taken_over(self, record: DestinationRecord) -> Destination:
+        await self._reload(record.workspace_id)
+        found = self._catalog.tenant(record.workspace_id).destinations.get(record.id)
+        return found or Destination(
+            record=record,
+            plan=compile_plan(record.config, self._catalog.limits),
+            signing_secret=None,
+            previous_secret=None,
+        )
+
+    async def _reload(self, workspace_id: str) -> None:
+        await self._catalog.reload(workspace_id)
+        self._engine.refresh()
+
+
+def _expect(current: Destination, seen: int | None) -> None:
+    if seen is not None and seen != current.record.version:
+        raise PreconditionFailed(
+            f"destination {current.id} is at version {current.record.version}, If-Match says {seen}"
+        )
+
+
+def _version(record: DestinationRecord, author: str, note: str | None) -> VersionRecord:
+    return VersionRecord(
+        destination_id=record.id,
+        version=record.version,
+        config=record.config,
+        author=author,
+        note=note,
+        created_at=record.updated_at,
+    )

@@ -1,0 +1,106 @@
+"""Why an event was, or was not, sent: every destination, step by step."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tracklayer.catalog import Catalog, Destination
+from tracklayer.errors import NotFound
+from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.destination import DestinationStatus
+from tracklayer.model.event import event_fields
+from tracklayer.pipeline.consent import evaluate_consent
+from tracklayer.ports import Clock
+from tracklayer.store import History
+from tracklayer.store.history import StoredDelivery, StoredEvent
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One question on the way, its answer, and why."""
+
+    step: str
+    passed: bool
+    reason: str
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """One destination's part in an event's fate."""
+
+    destination: Destination
+    matched: bool
+    reason: str
+    steps: list[Step]
+    delivery: StoredDelivery | None
+
+
+class Explain:
+    """Explains from what is stored and what is configured now."""
+
+    def __init__(self, catalog: Catalog, history: History, clock: Clock) -> None:
+        self._catalog = catalog
+        self._history = history
+        self._clock = clock
+
+    async def event(self, workspace_id: str, event_id: str) -> tuple[StoredEvent, list[Explanation]]:
+        """The event, and every destination of its workspace. Raises `NotFound`."""
+        stored = await self._history.event(workspace_id, event_id)
+        if stored is None:
+            raise NotFound(f"there is no event {event_id!r} in this workspace")
+        deliveries = {each.destination_id: each for each in await self._history.deliveries_of(stored.pk)}
+        now = self._clock.now()
+        return stored, [
+            _explain(destination, stored, deliveries.get(destination.id), now)
+            for destination in self._catalog.tenant(workspace_id).destinations.values()
+        ]
+
+
+def _explain(destination: Destination, stored: StoredEvent, delivery: StoredDelivery | None, now: float) -> Explanation:
+    steps = [_status_step(destination, stored), *_filter_steps(destination, stored)]
+    matched = all(step.passed for step in steps if step.step.startswith("filter"))
+    if matched:
+        steps += [_consent_step(destination, stored), _suppression_step(destination, stored, now)]
+    steps.append(_delivery_step(delivery))
+    reason = steps[-1].reason if delivery else next((s.reason for s in steps if not s.passed), steps[-1].reason)
+    return Explanation(destination=destination, matched=matched, reason=reason, steps=steps, delivery=delivery)
+
+
+def _status_step(destination: Destination, stored: StoredEvent) -> Step:
+    status = destination.record.status
+    if destination.record.created_at > stored.received_at:
+        return Step(step="status", passed=False, reason="the destination was created after the event was received")
+    reasons = {
+        DestinationStatus.ACTIVE: "the destination is active",
+        DestinationStatus.PAUSED: "the destination is paused: its deliveries wait",
+        DestinationStatus.DRAFT: "the destination is a draft: events are not routed to it",
+    }
+    return Step(step="status", passed=status is DestinationStatus.ACTIVE, reason=reasons[status])
+
+
+def _filter_steps(destination: Destination, stored: StoredEvent) -> list[Step]:
+    found = destination.plan.filter.explain(event_fields(stored.event))
+    if not found:
+        return [Step(step="filter", passed=True, reason="there is no filter: every event matches")]
+    return [Step(step=f"filter {each.path}", passed=each.matched, reason=each.reason) for each in found]
+
+
+def _consent_step(destination: Destination, stored: StoredEvent) -> Step:
+    verdict = evaluate_consent(destination.plan.config.consent, stored.event.consent)
+    return Step(step="consent", passed=verdict.allowed, reason=verdict.reason or "nothing is required that is missing")
+
+
+def _suppression_step(destination: Destination, stored: StoredEvent, now: float) -> Step:
+    suppression = destination.suppression(event_fields(stored.event), now)
+    if suppression is None:
+        return Step(step="suppression", passed=True, reason="no suppression covers this event")
+    return Step(step="suppression", passed=False, reason=f"suppression {suppression.id}: {suppression.reason}")
+
+
+def _delivery_step(delivery: StoredDelivery | None) -> Step:
+    if delivery is None:
+        return Step(step="delivery", passed=False, reason="no delivery was made")
+    tail = f": {delivery.reason}" if delivery.reason else ""
+    return Step(
+        step="delivery",
+        passed=delivery.state is DeliveryState.DELIVERED,
+        reason=f"delivery {delivery.id} is {delivery.state.value} after {delivery.attempts} attempts{tail}",
+    )

@@ -1,0 +1,98 @@
+"""API keys and workspaces. A key is shown once, when it is made; only its SHA-256 is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+
+from tracklayer.catalog import Catalog
+from tracklayer.delivery.sign import hint
+from tracklayer.errors import Conflict, Invalid, NotFound
+from tracklayer.identity import IdFactory
+from tracklayer.model.records import ApiKey, Workspace
+from tracklayer.ports import Clock
+from tracklayer.store import Configuration
+
+SCOPES = ("events:write", "events:read", "destinations:read", "destinations:write", "admin")
+PREFIX = "tl_live_"
+DEFAULT_WORKSPACE = "default"
+
+
+class Keys:
+    """Who may call the API, and what each may do."""
+
+    def __init__(self, catalog: Catalog, configuration: Configuration, clock: Clock, ids: IdFactory) -> None:
+        self._catalog = catalog
+        self._configuration = configuration
+        self._clock = clock
+        self._ids = ids
+
+    def find(self, key: str) -> ApiKey | None:
+        """The record of a key that a caller presents.
+
+        Looked up by hash, so that how long it takes says nothing about the keys that exist.
+        """
+        digest = _digest(key)
+        found = self._catalog.key(digest)
+        return found if found is not None and hmac.compare_digest(found.hash, digest) else None
+
+    def all(self, workspace_id: str) -> list[ApiKey]:
+        """A workspace's keys, oldest first."""
+        return self._catalog.keys(workspace_id)
+
+    async def create(
+        self, workspace_id: str, *, name: str, scopes: Sequence[str], key: str | None = None
+    ) -> tuple[ApiKey, str]:
+        """Make a key (or take the given one in); answers its record and the key itself, this once."""
+        wanted = frozenset(scopes)
+        for place, scope in enumerate(scopes):
+            if scope not in SCOPES:
+                raise Invalid(
+                    f"{scope!r} is not a scope: expected some of {', '.join(SCOPES)}",
+                    code="invalid_scope",
+                    pointer=f"/scopes/{place}",
+                )
+        if not wanted:
+            raise Invalid("a key needs at least one scope", code="invalid_scope", pointer="/scopes")
+        if not name.strip() or len(name) > 200:
+            raise Invalid("the name must have 1 to 200 characters", code="invalid_name", pointer="/name")
+        text = key if key is not None else PREFIX + os.urandom(20).hex()
+        record = ApiKey(
+            id=self._ids.new("key"),
+            workspace_id=workspace_id,
+            name=name,
+            hash=_digest(text),
+            hint=hint(text),
+            scopes=wanted,
+            created_at=self._clock.now(),
+        )
+        await self._configuration.add_api_key(record)
+        await self._catalog.load_keys()
+        return record, text
+
+    async def remove(self, workspace_id: str, key_id: str) -> None:
+        """Revoke a key at once. The last admin key stays."""
+        keys = self.all(workspace_id)
+        doomed = next((key for key in keys if key.id == key_id), None)
+        if doomed is None:
+            raise NotFound(f"there is no API key {key_id!r} in this workspace")
+        if "admin" in doomed.scopes and sum("admin" in key.scopes for key in keys) == 1:
+            raise Conflict("this is the last admin key: make another one first", code="last_admin_key")
+        await self._configuration.remove_api_key(key_id)
+        await self._catalog.load_keys()
+
+    async def workspace(self, name: str) -> Workspace:
+        """The workspace of that name, made where there is none."""
+        for workspace in await self._configuration.workspaces():
+            if workspace.name == name:
+                return workspace
+        workspace = Workspace(id=self._ids.new("ws"), name=name, created_at=self._clock.now())
+        await self._configuration.add_workspace(workspace)
+        await self._catalog.load_workspace(workspace)
+        return workspace
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

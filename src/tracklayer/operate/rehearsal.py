@@ -1,0 +1,223 @@
+"""Rehearsing a destination: preview renders without sending; the synthetic test sends for real, through the real path."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from tracklayer.catalog import Catalog, Destination, compile_plan
+from tracklayer.delivery.attempt import Attempted, Attempter, Prepared, Unsendable
+from tracklayer.delivery.engine import Engine
+from tracklayer.delivery.settlement import settle_test
+from tracklayer.delivery.sign import verify
+from tracklayer.identity import IdFactory
+from tracklayer.model.delivery import DeliveryState, Failure, Response
+from tracklayer.model.event import Event, Json, event_fields, event_to_json
+from tracklayer.model.work import Acceptance, KeptRequest, NewDelivery, Work
+from tracklayer.operate.destinations import Destinations
+from tracklayer.operate.draft import draft_config
+from tracklayer.pipeline.consent import ConsentVerdict, evaluate_consent
+from tracklayer.pipeline.normalize import normalize
+from tracklayer.ports import Clock
+from tracklayer.store import Queue
+
+SYNTHETIC_EVENT: dict[str, Json] = {
+    "event_name": "purchase",
+    "platform": "shopify",
+    "segment": ["vip_customers"],
+    "user_data": {"email": "qa+destinations@tracklayer.test"},
+    "properties": {
+        "order_id": "TEST-100045",
+        "value": Decimal("149.99"),
+        "currency": "USD",
+        "items": [{"id": "SKU-1", "name": "Test item", "quantity": 1, "price": Decimal("149.99")}],
+    },
+    "consent": {
+        "ad_storage": "granted",
+        "ad_user_data": "granted",
+        "ad_personalization": "granted",
+        "analytics_storage": "granted",
+    },
+}
+
+
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to an event on its way through one destination; None for the steps it did not reach."""
+
+    event: Event
+    delivery_id: str | None = None
+    state: DeliveryState | None = None
+    filter_reason: str | None = None  # None: matched
+    consent: ConsentVerdict | None = None
+    suppressed: str | None = None
+    prepared: Prepared | None = None
+    failure: Failure | None = None  # why there was nothing to send
+    shown: KeptRequest | None = None  # the request, secrets masked
+    verified: bool | None = None  # the signature, checked as a receiver would; None: not signed
+    attempted: Attempted | None = None
+
+    @property
+    def result(self) -> Response | Failure | None:
+        """The receiver's answer, or why there is none."""
+        return self.attempted.result if self.attempted else None
+
+
+class Rehearsals:
+    """Tries destinations out."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        destinations: Destinations,
+        queue: Queue,
+        engine: Engine,
+        attempter: Attempter,
+        clock: Clock,
+        ids: IdFactory,
+    ) -> None:
+        self._catalog = catalog
+        self._destinations = destinations
+        self._queue = queue
+        self._engine = engine
+        self._attempter = attempter
+        self._clock = clock
+        self._ids = ids
+
+    async def preview(
+        self, workspace_id: str, destination_id: str, event: dict[str, Json] | None, overrides: dict[str, Json]
+    ) -> Rehearsal:
+        """What would be sent, with some fields of the configuration replaced for this once. Stores nothing."""
+        destination = self._destinations.get(workspace_id, destination_id)
+        if overrides:
+            draft = self._destinations.merged(workspace_id, destination_id, overrides)
+            config = draft_config(draft, signed=destination.signing_secret is not None)
+            destination = msgspec.structs.replace(destination, plan=compile_plan(config, self._catalog.limits))
+        work = self._work(destination, self._event(event))
+        rehearsal = self._gate(destination, work.event)
+        if rehearsal.consent is None or not rehearsal.consent.allowed:
+            return rehearsal
+        return self._prepare(destination, work, rehearsal)
+
+    async def test(self, workspace_id: str, destination_id: str, event: dict[str, Json] | None) -> Rehearsal:
+        """Send the synthetic event, or the caller's, as live traffic goes; stored and logged as a test.
+
+        It obeys the rate limit, is made once, and never retried.
+        """
+        destination = self._destinations.get(workspace_id, destination_id)
+        work = self._work(destination, self._event(event))
+        rehearsal = self._gate(destination, work.event)
+        rule = _stops(rehearsal)
+        if rule is None:
+            await self._engine.take_token(destination.id)
+        await self._store(destination, work, rule)
+        if rule is not None:
+            return msgspec.structs.replace(rehearsal, delivery_id=work.delivery_id, state=DeliveryState.SUPPRESSED)
+        secrets = self._catalog.tenant(workspace_id).secrets
+        attempted = await self._attempter.attempt(destination, work, secrets)
+        settlement = settle_test(work, destination, attempted, self._attempter)
+        await self._engine.settle(settlement)
+        shown = self._shown(rehearsal, destination, work, attempted)
+        return msgspec.structs.replace(shown, delivery_id=work.delivery_id, state=settlement.state, attempted=attempted)
+
+    def _gate(self, destination: Destination, event: Event) -> Rehearsal:
+        """Filter, consent and suppression, as routing does them, each with its reason."""
+        fields = event_fields(event)
+        refused = [step.reason for step in destination.plan.filter.explain(fields) if not step.matched]
+        if not destination.plan.filter.matches(fields):
+            return Rehearsal(event=event, filter_reason="; ".join(refused) or "the filter does not match")
+        consent = evaluate_consent(destination.plan.config.consent, event.consent)
+        suppression = destination.suppression(fields, self._clock.now())
+        return Rehearsal(
+            event=event,
+            consent=consent,
+            suppressed=None if suppression is None else f"suppression {suppression.id}: {suppression.reason}",
+        )
+
+    def _prepare(self, destination: Destination, work: Work, rehearsal: Rehearsal) -> Rehearsal:
+        now = self._clock.now()
+        secrets = self._catalog.tenant(destination.record.workspace_id).secrets
+        prepared = self._attempter.prepare(destination, work, secrets, now=now)
+        ready = prepared.prepared if isinstance(prepared, Unsendable) else prepared
+        failure = prepared.failure if isinstance(prepared, Unsendable) else None
+        return self._seen(rehearsal, destination, ready, failure, now)
+
+    def _shown(self, rehearsal: Rehearsal, destination: Destination, work: Work, attempted: Attempted) -> Rehearsal:
+        result = attempted.result
+        unsent = isinstance(result, Failure) and result.kind in ("render", "validate")
+        failure = result if unsent and isinstance(result, Failure) else None
+        return self._seen(rehearsal, destination, attempted.prepared, failure, attempted.started_at)
+
+    def _seen(
+        self,
+        rehearsal: Rehearsal,
+        destination: Destination,
+        prepared: Prepared | None,
+        failure: Failure | None,
+        now: float,
+    ) -> Rehearsal:
+        return msgspec.structs.replace(
+            rehearsal,
+            prepared=prepared,
+            failure=failure,
+            shown=self._attempter.keep(prepared, now) if prepared else None,
+            verified=_verified(destination, prepared, now) if prepared and prepared.signature else None,
+        )
+
+    def _event(self, fields: dict[str, Json] | None) -> Event:
+        given = SYNTHETIC_EVENT if fields is None else fields
+        unique = {"event_id": f"test_{self._ids.event_uuid()}", **given}
+        return normalize(unique, now=self._clock.now(), new_id=self._ids.event_uuid)
+
+    def _work(self, destination: Destination, event: Event) -> Work:
+        return Work(
+            delivery_id=self._ids.new("dlv"),
+            destination_id=destination.id,
+            event=event,
+            size=0,
+            created_at=self._clock.now(),
+            test=True,
+        )
+
+    async def _store(self, destination: Destination, work: Work, rule: str | None) -> None:
+        """Log the test; under a lease, so that no lane takes it."""
+        now = self._clock.now()
+        body = event_to_json(work.event)
+        delivery = NewDelivery(
+            id=work.delivery_id,
+            destination_id=destination.id,
+            version=destination.record.version,
+            state=DeliveryState.PENDING if rule is None else DeliveryState.SUPPRESSED,
+            reason=rule,
+            lease_until=None if rule else now + _TEST_LEASE,
+        )
+        item = Acceptance(
+            workspace_id=destination.record.workspace_id,
+            pk=self._ids.new("evt"),
+            event=work.event,
+            body=body,
+            received_at=now,
+            deliveries=(delivery,),
+            test=True,
+        )
+        await self._queue.accept([item])
+
+
+_TEST_LEASE = 3600.0
+
+
+def _stops(rehearsal: Rehearsal) -> str | None:
+    if rehearsal.filter_reason is not None:
+        return f"filter: {rehearsal.filter_reason}"
+    if rehearsal.consent is not None and not rehearsal.consent.allowed:
+        return f"consent: {rehearsal.consent.reason}"
+    return rehearsal.suppressed
+
+
+def _verified(destination: Destination, prepared: Prepared, now: float) -> bool:
+    """Check the signature on the bytes that went out, as a receiver with the secret would."""
+    signing = destination.plan.config.signing
+    keys = destination.keys(now)
+    if signing is None or keys is None:
+        return False
+    return verify(signing.scheme, keys.current, headers=prepared.request.headers, body=prepared.request.body or b"")

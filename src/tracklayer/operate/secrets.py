@@ -1,0 +1,85 @@
+"""Named secrets of a workspace: write-only."""
+
+from __future__ import annotations
+
+import re
+
+from tracklayer.catalog import Catalog, secret_purpose
+from tracklayer.delivery.engine import Engine
+from tracklayer.delivery.sign import hint
+from tracklayer.errors import Conflict, Invalid, NotFound
+from tracklayer.model.records import SealedSecret
+from tracklayer.ports import Clock
+from tracklayer.store import Configuration
+from tracklayer.vault import Vault
+
+VALUE_LIMIT = 8192
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
+
+
+class Secrets:
+    """What templates read as `{{secrets.NAME}}`."""
+
+    def __init__(
+        self, catalog: Catalog, configuration: Configuration, engine: Engine, vault: Vault, clock: Clock
+    ) -> None:
+        self._catalog = catalog
+        self._configuration = configuration
+        self._engine = engine
+        self._vault = vault
+        self._clock = clock
+
+    def all(self, workspace_id: str) -> list[SealedSecret]:
+        """Every secret, by name; only names, hints and times are for showing."""
+        return list(self._catalog.tenant(workspace_id).sealed.values())
+
+    def get(self, workspace_id: str, name: str) -> SealedSecret:
+        """One secret. Raises `NotFound`."""
+        found = self._catalog.tenant(workspace_id).sealed.get(name)
+        if found is None:
+            raise NotFound(f"there is no secret {name!r} in this workspace")
+        return found
+
+    def users(self, workspace_id: str, name: str) -> list[str]:
+        """The ids of the destinations whose templates use a secret."""
+        destinations = self._catalog.tenant(workspace_id).destinations.values()
+        return [each.id for each in destinations if name in each.plan.renderer.secrets]
+
+    async def put(self, workspace_id: str, name: str, value: str) -> SealedSecret:
+        """Store or replace a secret; what is sent from now on uses it."""
+        if not _NAME.fullmatch(name):
+            raise Invalid(
+                f"{name!r} is not a name for a secret: expected letters, digits, _ and -, at most 100",
+                code="invalid_name",
+            )
+        if not value or len(value) > VALUE_LIMIT or "\x00" in value:
+            raise Invalid(
+                f"a secret has 1 to {VALUE_LIMIT} characters, none of them NUL", code="invalid_secret", pointer="/value"
+            )
+        now = self._clock.now()
+        known = self._catalog.tenant(workspace_id).sealed.get(name)
+        secret = SealedSecret(
+            workspace_id=workspace_id,
+            name=name,
+            sealed=self._vault.seal(value, purpose=secret_purpose(workspace_id, name)),
+            hint=hint(value),
+            created_at=known.created_at if known else now,
+            updated_at=now,
+        )
+        await self._configuration.put_secret(secret)
+        await self._reload(workspace_id)
+        return secret
+
+    async def remove(self, workspace_id: str, name: str) -> None:
+        """Forget a secret. Refused while a destination uses it."""
+        self.get(workspace_id, name)
+        users = self.users(workspace_id, name)
+        if users:
+            raise Conflict(f"the secret {name} is used by {', '.join(users)}", code="secret_in_use")
+        await self._configuration.remove_secret(workspace_id, name)
+        await self._reload(workspace_id)
+
+    async def _reload(self, workspace_id: str) -> None:
+        await self._catalog.reload(workspace_id)
+        self._engine.refresh()

@@ -1,0 +1,167 @@
+"""The one place that builds things: a TrackLayer in one process, from its settings."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import time
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+
+from tracklayer.catalog import Catalog
+from tracklayer.delivery.attempt import Attempter
+from tracklayer.delivery.engine import Engine, EngineOptions
+from tracklayer.errors import Conflict, Unavailable
+from tracklayer.identity import IdFactory
+from tracklayer.ingest import Ingest, IngestOptions
+from tracklayer.metrics import Metrics
+from tracklayer.operate.dead_letters import DeadLetters
+from tracklayer.operate.destinations import Destinations
+from tracklayer.operate.explain import Explain
+from tracklayer.operate.keys import DEFAULT_WORKSPACE, Keys
+from tracklayer.operate.rehearsal import Rehearsals
+from tracklayer.operate.secrets import Secrets
+from tracklayer.ports import Clock, Rng, SystemClock, Transport
+from tracklayer.settings import Settings
+from tracklayer.sources.native import InputLimits
+from tracklayer.store import Configuration, Database, History, Queue
+from tracklayer.template import Limits
+from tracklayer.transport import HttpTransport
+from tracklayer.vault import Vault, load_or_make_master_key
+
+log = structlog.get_logger("tracklayer")
+
+
+class Service:
+    """Everything that runs, wired together. `start` and `stop` are its whole life."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        rng: Rng | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        """The ports default to the machine's own clock, network and chance; a simulation brings its own."""
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.rng = rng or random.Random(os.urandom(16))
+        self.input_limits = InputLimits(event_bytes=settings.event_limit, batch_events=settings.batch_limit)
+        self.ids = IdFactory(self.clock.now, self.rng)
+        self.metrics = Metrics()
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        vault = Vault(settings.master_key or load_or_make_master_key(settings.data_dir / "master.key"))
+        self._database = Database(settings.database_url)
+        configuration = Configuration(self._database)
+        self._queue = Queue(self._database, worker=self.ids.new("wrk"), dedup_window=settings.dedup_window)
+        self.history = History(self._database)
+        limits = Limits(source_bytes=settings.template_limit, output_bytes=settings.body_limit)
+        self.catalog = Catalog(configuration, vault, limits)
+        self._transport = transport or HttpTransport(settings.allow_networks, response_limit=settings.response_limit)
+        attempter = Attempter(self._transport, self.clock, vault)
+        self.engine = Engine(
+            self.catalog,
+            self._queue,
+            attempter,
+            self.clock,
+            self.rng,
+            self.metrics,
+            EngineOptions(concurrency=settings.concurrency, lease=settings.lease, queue_bytes=settings.queue_bytes),
+        )
+        self.ingest = Ingest(
+            self.catalog,
+            self._queue,
+            self.engine,
+            self.clock,
+            self.ids,
+            self.metrics,
+            IngestOptions(waiting_events=settings.ingest_queue),
+        )
+        self.keys = Keys(self.catalog, configuration, self.clock, self.ids)
+        self.secrets = Secrets(self.catalog, configuration, self.engine, vault, self.clock)
+        self.destinations = Destinations(
+            self.catalog,
+            configuration,
+            self._queue,
+            self.engine,
+            vault,
+            self.clock,
+            self.ids,
+            most=settings.destinations_limit,
+        )
+        self.dead_letters = DeadLetters(self.catalog, self.history, self._queue, self.engine, attempter, self.clock)
+        self.explain = Explain(self.catalog, self.history, self.clock)
+        self.rehearsals = Rehearsals(
+            self.catalog, self.destinations, self._queue, self.engine, attempter, self.clock, self.ids
+        )
+        self._lock: TextIO | None = None
+        self._running = False
+
+    async def prepare(self) -> str | None:
+        """Open the store and load the catalog, without delivering; answers the first admin key where it made one."""
+        await self._database.migrate()
+        await self.catalog.load()
+        workspace = await self.keys.workspace(DEFAULT_WORKSPACE)
+        given = self.settings.admin_key
+        if given is not None and self.keys.find(given) is None:
+            await self.keys.create(workspace.id, name="TRACKLAYER_ADMIN_KEY", scopes=("admin",), key=given)
+        if self.keys.all(workspace.id):
+            return None
+        _, key = await self.keys.create(workspace.id, name="first admin key", scopes=("admin",))
+        return key
+
+    async def start(self) -> None:
+        """Take the data directory, prepare, and deliver."""
+        self._lock = _lock(self.settings.data_dir)
+        key = await self.prepare()
+        if key is not None:
+            print(f"\n  Your admin API key, shown this once:\n\n    {key}\n", flush=True)
+        released = await self._queue.release_all(now=self.clock.now())
+        await self.engine.start()
+        self._running = True
+        log.info("started", data_dir=str(self.settings.data_dir), resumed_deliveries=released)
+
+    async def stop(self) -> None:
+        """Finish what is in flight within the stop timeout, give the rest back, and close."""
+        self._running = False
+        started = time.monotonic()
+        try:
+            await self.engine.stop(self.settings.stop_timeout)
+        except Unavailable as error:
+            log.warning("stopped_without_release", error=error.detail)
+        await self.close()
+        if self._lock is not None:
+            self._lock.close()
+        log.info("stopped", seconds=round(time.monotonic() - started, 3))
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._transport.close()
+        await self._database.close()
+
+    async def check(self) -> None:
+        """Raise `Unavailable` unless the store commits and deliveries flow."""
+        if not self._running:
+            raise Unavailable("starting or stopping")
+        await self._database.ping()
+
+    async def exposition(self) -> bytes:
+        """The metrics as text."""
+        backlogs = await self._queue.backlog()
+        ids = [destination.id for destination in self.catalog.destinations()]
+        return self.metrics.exposition(backlogs, ids, self.clock.now())
+
+
+def _lock(data_dir: Path) -> TextIO:
+    """Hold the data directory for this process alone: two engines on one SQLite file would deliver twice."""
+    file = (data_dir / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise Conflict(f"another TrackLayer is running on {data_dir}", code="data_dir_in_use") from error
+    return file

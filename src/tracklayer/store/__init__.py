@@ -1,0 +1,17 @@
+"""The store: one implementation on SQLAlchemy Core; each verb is one transaction.
+
+- `database`: connections, transactions, migrations
+- `queue`: the hot verbs (accept, claim, settle) and what an operator does to deliveries
+- `configuration`: workspaces, keys, secrets, destinations, versions, suppressions
+- `history`: reading events, deliveries and attempts back
+"""
+
+from __future__ import annotations
+
+from tracklayer.store.configuration import Configuration
+from tracklayer.store.database import Database
+from tracklayer.store.group_commit import GroupCommit
+from tracklayer.store.history import History
+from tracklayer.store.queue import Queue
+
+__all__ = ["Configuration", "Database", "GroupCommit", "History", "Queue"]

@@ -1,0 +1,156 @@
+"""Workspaces, API keys, secrets, destinations with their versions, suppressions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import RowMapping, delete, insert, select, update
+
+from tracklayer.errors import PreconditionFailed
+from tracklayer.model.destination import DestinationConfig, DestinationStatus
+from tracklayer.model.event import decode_json, encode_json
+from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, VersionRecord, Workspace
+from tracklayer.store.database import Database
+from tracklayer.store.tables import api_keys, destination_versions, destinations, secrets, suppressions, workspaces
+
+_decode_config = msgspec.json.Decoder(DestinationConfig, float_hook=Decimal).decode
+
+_CURRENT = select(destinations, destination_versions.c.config).join(
+    destination_versions,
+    (destination_versions.c.destination_id == destinations.c.id)
+    & (destination_versions.c.version == destinations.c.version),
+)
+
+
+class Configuration:
+    """Everything that people configure. Rarely written, read whole at the start."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def workspaces(self) -> list[Workspace]:
+        """Every workspace, oldest first."""
+        return [Workspace(**row) for row in await self._rows(select(workspaces).order_by(workspaces.c.created_at))]
+
+    async def add_workspace(self, workspace: Workspace) -> None:
+        """Store a new workspace."""
+        await self._write(insert(workspaces).values(msgspec.structs.asdict(workspace)))
+
+    async def api_keys(self) -> list[ApiKey]:
+        """Every key of every workspace, oldest first."""
+        rows = await self._rows(select(api_keys).order_by(api_keys.c.id))
+        return [ApiKey(**{**row, "scopes": frozenset(row["scopes"].split())}) for row in rows]
+
+    async def add_api_key(self, key: ApiKey) -> None:
+        """Store a new key."""
+        values = {**msgspec.structs.asdict(key), "scopes": " ".join(sorted(key.scopes))}
+        await self._write(insert(api_keys).values(values))
+
+    async def remove_api_key(self, key_id: str) -> None:
+        """Forget a key."""
+        await self._write(delete(api_keys).where(api_keys.c.id == key_id))
+
+    async def secrets(self) -> list[SealedSecret]:
+        """Every secret of every workspace, by name."""
+        return [SealedSecret(**row) for row in await self._rows(select(secrets).order_by(secrets.c.name))]
+
+    async def put_secret(self, secret: SealedSecret) -> None:
+        """Store or replace a secret; a replaced one keeps its `created_at`."""
+        statement = self._database.insert(secrets).values(msgspec.structs.asdict(secret))
+        changed = {name: statement.excluded[name] for name in ("sealed", "hint", "updated_at")}
+        await self._write(statement.on_conflict_do_update(index_elements=["workspace_id", "name"], set_=changed))
+
+    async def remove_secret(self, workspace_id: str, name: str) -> None:
+        """Forget a secret."""
+        await self._write(delete(secrets).where(secrets.c.workspace_id == workspace_id, secrets.c.name == name))
+
+    async def destinations(self) -> list[DestinationRecord]:
+        """Every destination that is not deleted, oldest first, at its current version."""
+        rows = await self._rows(_CURRENT.where(destinations.c.deleted_at.is_(None)).order_by(destinations.c.id))
+        return [_destination(row) for row in rows]
+
+    async def destination(self, destination_id: str) -> DestinationRecord | None:
+        """One destination, deleted or not."""
+        rows = await self._rows(_CURRENT.where(destinations.c.id == destination_id))
+        return _destination(rows[0]) if rows else None
+
+    async def add_destination(self, record: DestinationRecord, version: VersionRecord) -> None:
+        """Store a new destination and its first version."""
+        async with self._database.writing() as connection:
+            await connection.execute(insert(destinations).values(_destination_row(record)))
+            await connection.execute(insert(destination_versions).values(_version_row(version)))
+
+    async def update_destination(
+        self, record: DestinationRecord, *, seen: int, version: VersionRecord | None = None
+    ) -> None:
+        """Write a destination whose version was `seen`, with a new version where the configuration changed.
+
+        Raises `PreconditionFailed` when somebody else saved in between.
+        """
+        statement = (
+            update(destinations)
+            .where(destinations.c.id == record.id, destinations.c.version == seen)
+            .values(_destination_row(record))
+        )
+        async with self._database.writing() as connection:
+            if (await connection.execute(statement)).rowcount != 1:
+                raise PreconditionFailed(f"destination {record.id} is no longer at version {seen}")
+            if version is not None:
+                await connection.execute(insert(destination_versions).values(_version_row(version)))
+
+    async def versions(self, destination_id: str) -> list[VersionRecord]:
+        """Every version of a destination, newest first."""
+        statement = select(destination_versions).where(destination_versions.c.destination_id == destination_id)
+        return [_version(row) for row in await self._rows(statement.order_by(destination_versions.c.version.desc()))]
+
+    async def version(self, destination_id: str, number: int) -> VersionRecord | None:
+        """One version of a destination."""
+        statement = select(destination_versions).where(
+            destination_versions.c.destination_id == destination_id, destination_versions.c.version == number
+        )
+        rows = await self._rows(statement)
+        return _version(rows[0]) if rows else None
+
+    async def suppressions(self) -> list[Suppression]:
+        """Every suppression, oldest first."""
+        rows = await self._rows(select(suppressions).order_by(suppressions.c.id))
+        return [Suppression(**{**row, "filter": decode_json(row["filter"])}) for row in rows]
+
+    async def add_suppression(self, suppression: Suppression) -> None:
+        """Store a new suppression."""
+        values = {**msgspec.structs.asdict(suppression), "filter": encode_json(suppression.filter)}
+        await self._write(insert(suppressions).values(values))
+
+    async def remove_suppression(self, suppression_id: str) -> None:
+        """Forget a suppression."""
+        await self._write(delete(suppressions).where(suppressions.c.id == suppression_id))
+
+    async def _rows(self, statement: Any) -> list[RowMapping]:
+        async with self._database.reading() as connection:
+            return list((await connection.execute(statement)).mappings())
+
+    async def _write(self, statement: Any) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(statement)
+
+
+def _destination(row: RowMapping) -> DestinationRecord:
+    return DestinationRecord(
+        **{**row, "status": DestinationStatus(row["status"]), "config": _decode_config(row["config"])}
+    )
+
+
+def _destination_row(record: DestinationRecord) -> dict[str, object]:
+    row = msgspec.structs.asdict(record)
+    del row["config"]  # lives in the version
+    return row
+
+
+def _version(row: RowMapping) -> VersionRecord:
+    return VersionRecord(**{**row, "config": _decode_config(row["config"])})
+
+
+def _version_row(version: VersionRecord) -> dict[str, object]:
+    return {**msgspec.structs.asdict(version), "config": encode_json(version.config)}

@@ -1,0 +1,368 @@
+"""The hot verbs: accept, claim, settle, release; and what operators do: revive, discard. Each is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import Insert, bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.event import encode_json, event_from_json
+from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Settlement, Work
+from tracklayer.store.database import Database
+from tracklayer.store.history import read_kept_requests
+from tracklayer.store.tables import DEAD, PENDING, attempts, deliveries, event_keys, events, kept_requests
+
+
+class Backlog(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a destination waits in the store, leased or not."""
+
+    destination_id: str
+    depth: int
+    oldest_at: float  # unix seconds, when the oldest was accepted
+    next_at: float  # unix seconds, when the next may be claimed
+
+
+class Queue:
+    """The deliveries of every workspace, as a queue for each destination."""
+
+    def __init__(self, database: Database, *, worker: str, dedup_window: float) -> None:
+        """`worker` names this process on its leases; `dedup_window` is in seconds."""
+        self._database = database
+        self._worker = worker
+        self._dedup_window = dedup_window
+
+    async def accept(self, items: Sequence[Acceptance]) -> list[Accepted]:
+        """Store events with their deliveries; the answer is in the order of `items`.
+
+        An `event_id` that its workspace has accepted within the dedup window stores nothing. Raises `Unavailable`,
+        and then nothing at all is stored.
+        """
+        async with self._database.writing() as connection:
+            known = await self._recent(connection, items)
+            answers, fresh = _deduplicate(items, known)
+            if fresh:
+                await connection.execute(insert(events), [_event_row(item) for item in fresh])
+                await connection.execute(self._upsert_keys(), [_key_row(item) for item in fresh])
+            rows = [self._delivery_row(item, new) for item in fresh for new in item.deliveries]
+            if rows:
+                await connection.execute(insert(deliveries), rows)
+            return answers
+
+    async def claim(self, destination_id: str, limit: int, *, now: float, lease_until: float) -> list[Work]:
+        """Lease up to `limit` due deliveries of one destination, the longest due first."""
+        due = (
+            select(deliveries.c.id)
+            .where(deliveries.c.destination_id == destination_id, PENDING, deliveries.c.available_at <= now)
+            .order_by(deliveries.c.available_at, deliveries.c.id)
+            .limit(limit)
+        )
+        async with self._database.writing() as connection:
+            ids = list((await connection.execute(due)).scalars())
+            if not ids:
+                return []
+            await connection.execute(
+                update(deliveries)
+                .where(deliveries.c.id.in_(ids))
+                .values(lease_owner=self._worker, available_at=lease_until)
+            )
+            return await _work(connection, ids)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """End leases: write each delivery's new state with its attempt, and keep the request of a failed one."""
+        attempted = [_attempt_row(item) for item in settlements if item.attempt is not None]
+        kept = [_kept_row(item) for item in settlements if item.kept is not None]
+        async with self._database.writing() as connection:
+            await connection.execute(_SETTLE, [_settlement_row(item) for item in settlements])
+            if attempted:
+                await connection.execute(self._insert_attempts(), attempted)
+            if kept:
+                await connection.execute(_KEEP_FORGET, [{"of": row["delivery_id"]} for row in kept])
+                await connection.execute(insert(kept_requests), kept)
+
+    async def release(self, delivery_ids: Iterable[str]) -> None:
+        """Give leases back unspent: the deliveries are claimable again at their due time."""
+        rows = [{"of": delivery_id} for delivery_id in delivery_ids]
+        if rows:
+            async with self._database.writing() as connection:
+                await connection.execute(_RELEASE, rows)
+
+    async def release_all(self, *, now: float) -> int:
+        """Give every lease back, whoever holds it. Only right where no other process works on this database.
+
+        A synthetic test that was interrupted is let go: whoever waited for its answer is gone.
+        """
+        tests = (
+            update(deliveries)
+            .where(PENDING, deliveries.c.lease_owner.is_not(None), deliveries.c.test)
+            .values(state=DeliveryState.DISCARDED.value, reason="the server stopped during the test", updated_at=now)
+        )
+        leased = (
+            update(deliveries)
+            .where(PENDING, deliveries.c.lease_owner.is_not(None))
+            .values(lease_owner=None, available_at=deliveries.c.due_at)
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(tests)
+            return (await connection.execute(leased)).rowcount
+
+    async def backlog(self) -> list[Backlog]:
+        """What waits, for every destination that has anything waiting."""
+        statement = (
+            select(
+                deliveries.c.destination_id,
+                func.count().label("depth"),
+                func.min(deliveries.c.created_at).label("oldest_at"),
+                func.min(deliveries.c.available_at).label("next_at"),
+            )
+            .where(PENDING)
+            .group_by(deliveries.c.destination_id)
+        )
+        async with self._database.reading() as connection:
+            return [Backlog(**row) for row in (await connection.execute(statement)).mappings()]
+
+    async def next_at(self, destination_id: str) -> float | None:
+        """When the next delivery of a destination may be claimed; None where none waits."""
+        statement = select(func.min(deliveries.c.available_at)).where(
+            deliveries.c.destination_id == destination_id, PENDING
+        )
+        async with self._database.reading() as connection:
+            found: float | None = (await connection.execute(statement)).scalar()
+            return found
+
+    async def revive(self, workspace_id: str, delivery_ids: Sequence[str], *, as_sent: bool, now: float) -> list[str]:
+        """Make dead letters pending again, due now, with their retries given back. Answers the ids that were dead."""
+        values = {
+            "state": DeliveryState.PENDING.value,
+            "reason": None,
+            "as_sent": as_sent,
+            "retries": 0,
+            "updated_at": now,
+            "due_at": now,
+            "available_at": now,
+            "lease_owner": None,
+        }
+        return await self._change_dead(workspace_id, delivery_ids, values)
+
+    async def discard(self, workspace_id: str, delivery_ids: Sequence[str], *, reason: str, now: float) -> list[str]:
+        """Let dead letters go. Answers the ids that were dead."""
+        values = {"state": DeliveryState.DISCARDED.value, "reason": reason, "updated_at": now}
+        return await self._change_dead(workspace_id, delivery_ids, values)
+
+    async def discard_pending(self, destination_id: str, *, now: float) -> int:
+        """Let everything go that waits for a deleted destination. Answers how many."""
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.destination_id == destination_id, PENDING)
+            .values(
+                state=DeliveryState.DISCARDED.value,
+                reason="the destination was deleted",
+                updated_at=now,
+                lease_owner=None,
+            )
+        )
+        async with self._database.writing() as connection:
+            return (await connection.execute(statement)).rowcount
+
+    async def _change_dead(
+        self, workspace_id: str, delivery_ids: Sequence[str], values: dict[str, object]
+    ) -> list[str]:
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.workspace_id == workspace_id, DEAD, deliveries.c.id.in_(delivery_ids))
+            .values(values)
+            .returning(deliveries.c.id)
+        )
+        async with self._database.writing() as connection:
+            return list((await connection.execute(statement)).scalars())
+
+    async def _recent(self, connection: AsyncConnection, items: Sequence[Acceptance]) -> dict[tuple[str, str], float]:
+        """(workspace, event_id) → accepted_at of those of `items` that are known within the dedup window."""
+        wanted: dict[str, set[str]] = {}
+        for item in items:
+            wanted.setdefault(item.workspace_id, set()).add(item.event.event_id)
+        since = min(item.received_at for item in items) - self._dedup_window
+        found: dict[tuple[str, str], float] = {}
+        for workspace_id, ids in wanted.items():
+            statement = select(event_keys.c.event_id, event_keys.c.accepted_at).where(
+                event_keys.c.workspace_id == workspace_id,
+                event_keys.c.event_id.in_(ids),
+                event_keys.c.accepted_at > since,
+            )
+            for event_id, accepted_at in await connection.execute(statement):
+                found[workspace_id, event_id] = accepted_at
+        return found
+
+    def _upsert_keys(self) -> Insert:
+        statement = self._database.insert(event_keys)
+        return statement.on_conflict_do_update(
+            index_elements=["workspace_id", "event_id"],
+            set_={"event_pk": statement.excluded.event_pk, "accepted_at": statement.excluded.accepted_at},
+        )
+
+    def _insert_attempts(self) -> Insert:
+        """A settlement is tried again when its commit's outcome is unknown, so an attempt may be there already."""
+        return self._database.insert(attempts).on_conflict_do_nothing()
+
+    def _delivery_row(self, item: Acceptance, new: NewDelivery) -> dict[str, object]:
+        leased = new.lease_until is not None
+        return {
+            "id": new.id,
+            "workspace_id": item.workspace_id,
+            "destination_id": new.destination_id,
+            "event_pk": item.pk,
+            "event_id": item.event.event_id,
+            "event_name": item.event.event_name,
+            "state": new.state.value,
+            "reason": new.reason,
+            "test": item.test,
+            "as_sent": False,
+            "version": new.version,
+            "attempts": 0,
+            "retries": 0,
+            "status_code": None,
+            "created_at": item.received_at,
+            "updated_at": item.received_at,
+            "due_at": item.received_at,
+            "available_at": new.lease_until if leased else item.received_at,
+            "lease_owner": self._worker if leased else None,
+        }
+
+
+def _deduplicate(
+    items: Sequence[Acceptance], known: dict[tuple[str, str], float]
+) -> tuple[list[Accepted], list[Acceptance]]:
+    """Answers in order, and those that are new; the first of two equal ids in one batch wins."""
+    answers, fresh = [], []
+    for item in items:
+        key = (item.workspace_id, item.event.event_id)
+        earlier = known.get(key)
+        if earlier is None:
+            known[key] = item.received_at
+            fresh.append(item)
+            answers.append(Accepted(False, item.received_at))
+        else:
+            answers.append(Accepted(True, earlier))
+    return answers, fresh
+
+
+def _event_row(item: Acceptance) -> dict[str, object]:
+    return {
+        "workspace_id": item.workspace_id,
+        "pk": item.pk,
+        "event_id": item.event.event_id,
+        "event_name": item.event.event_name,
+        "received_at": item.received_at,
+        "test": item.test,
+        "body": item.body,
+    }
+
+
+def _key_row(item: Acceptance) -> dict[str, object]:
+    return {
+        "workspace_id": item.workspace_id,
+        "event_id": item.event.event_id,
+        "event_pk": item.pk,
+        "accepted_at": item.received_at,
+    }
+
+
+async def _work(connection: AsyncConnection, ids: Sequence[str]) -> list[Work]:
+    statement = (
+        select(deliveries, events.c.body)
+        .join(
+            events,
+            (events.c.workspace_id == deliveries.c.workspace_id) & (events.c.pk == deliveries.c.event_pk),
+        )
+        .where(deliveries.c.id.in_(ids))
+    )
+    rows = (await connection.execute(statement)).all()
+    replayed = [row.id for row in rows if row.as_sent]
+    kept = await read_kept_requests(connection, replayed) if replayed else {}
+    found = {}
+    for row in rows:
+        found[row.id] = Work(
+            delivery_id=row.id,
+            destination_id=row.destination_id,
+            event=event_from_json(row.body),
+            size=len(row.body),
+            attempts=row.attempts,
+            retries=row.retries,
+            created_at=row.created_at,
+            kept=kept.get(row.id),
+            test=row.test,
+        )
+    return [found[delivery_id] for delivery_id in ids if delivery_id in found]
+
+
+_SETTLE = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("of"))
+    .values(
+        state=bindparam("new_state"),
+        reason=bindparam("new_reason"),
+        version=bindparam("new_version"),
+        attempts=bindparam("new_attempts"),
+        retries=bindparam("new_retries"),
+        status_code=bindparam("new_status_code"),
+        updated_at=bindparam("now"),
+        due_at=bindparam("new_due_at"),
+        available_at=bindparam("new_due_at"),
+        lease_owner=None,
+    )
+)
+
+_RELEASE = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("of"), PENDING)
+    .values(lease_owner=None, available_at=deliveries.c.due_at)
+)
+
+_KEEP_FORGET = delete(kept_requests).where(kept_requests.c.delivery_id == bindparam("of"))
+
+
+def _settlement_row(item: Settlement) -> dict[str, object]:
+    return {
+        "of": item.delivery_id,
+        "new_state": item.state.value,
+        "new_reason": item.reason,
+        "new_version": item.version,
+        "new_attempts": item.attempts,
+        "new_retries": item.retries,
+        "new_status_code": item.attempt.status_code if item.attempt else None,
+        "now": item.now,
+        "new_due_at": item.due_at,
+    }
+
+
+def _attempt_row(item: Settlement) -> dict[str, object]:
+    attempt = item.attempt
+    assert attempt is not None  # noqa: S101 (the caller filters)
+    return {
+        "delivery_id": item.delivery_id,
+        "number": attempt.number,
+        "version": attempt.version,
+        "started_at": attempt.started_at,
+        "action": attempt.action,
+        "rule": attempt.rule,
+        "status_code": attempt.status_code,
+        "error_kind": attempt.error_kind,
+        "error": attempt.error,
+        "record": encode_json(attempt.record),
+    }
+
+
+def _kept_row(item: Settlement) -> dict[str, object]:
+    kept = item.kept
+    assert kept is not None  # noqa: S101 (the caller filters)
+    return {
+        "delivery_id": item.delivery_id,
+        "version": kept.version,
+        "method": kept.method,
+        "url": kept.url,
+        "headers": encode_json(kept.headers),
+        "body": kept.body,
+        "sealed": kept.sealed,
+    }

@@ -1,0 +1,76 @@
+"""Encryption of secrets at rest: AES-256-GCM (NIST SP 800-38D), one random nonce each, bound to what they are for."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tracklayer.errors import TrackLayerError
+
+_NONCE = 12
+_KEY = 32
+
+
+class VaultError(TrackLayerError):
+    """The master key is not usable, or not the one that a secret was sealed with."""
+
+    code = "vault"
+
+
+class Vault:
+    """Seals and opens secrets with the master key."""
+
+    def __init__(self, master_key: bytes) -> None:
+        """`master_key` is 32 bytes."""
+        if len(master_key) != _KEY:
+            raise VaultError(f"the master key has {len(master_key)} bytes, expected {_KEY}")
+        self._cipher = AESGCM(master_key)
+
+    def seal(self, secret: str, *, purpose: str) -> bytes:
+        """Encrypt; `purpose` (whose secret it is) is authenticated with it, so that rows cannot be swapped."""
+        # The nonce protects the key, so it comes from the operating system and not from the simulation's dice.
+        nonce = os.urandom(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, secret.encode(), purpose.encode())
+
+    def open(self, sealed: bytes, *, purpose: str) -> str:
+        """Decrypt what `seal` made for the same purpose. Raises `VaultError`."""
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], purpose.encode()).decode()
+        except InvalidTag as error:
+            raise VaultError(
+                f"{purpose} cannot be decrypted: TRACKLAYER_MASTER_KEY is not the key that it was saved with"
+            ) from error
+
+
+def decode_master_key(text: str) -> bytes:
+    """The 32 bytes behind the base64 text of a setting or key file. Raises `VaultError`, which never shows the text."""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise VaultError("TRACKLAYER_MASTER_KEY is not base64: expected 32 bytes in base64") from error
+    if len(key) != _KEY:
+        raise VaultError(f"TRACKLAYER_MASTER_KEY decodes to {len(key)} bytes, expected {_KEY}")
+    return key
+
+
+def load_or_make_master_key(path: Path) -> bytes:
+    """The key in the file at `path`; where there is none, a new one is made there, readable by its owner only."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return decode_master_key(path.read_text())
+    with os.fdopen(descriptor, "w") as file:
+        file.write(base64.b64encode(os.urandom(_KEY)).decode() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return decode_master_key(path.read_text())
+
+
+def mask(secret: str) -> str:
+    """How a secret is shown: `••••3b27`, and nothing of one shorter than eight characters."""
+    return "••••" + (secret[-4:] if len(secret) >= 8 else "")

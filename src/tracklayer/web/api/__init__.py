@@ -1,0 +1,1 @@
+"""The JSON API: thin handlers over ingest, operate and the store's history."""

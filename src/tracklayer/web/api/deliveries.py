@@ -1,0 +1,251 @@
+"""`/v1/deliveries` and `/v1/dead-letters`: the log, and recovery."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import Parameter
+
+from tracklayer.errors import Invalid, NotFound
+from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.moment import parse_rfc3339, rfc3339
+from tracklayer.operate.dead_letters import BulkReplay, DeadLetter
+from tracklayer.service import Service
+from tracklayer.store.history import DeliveryFilter
+from tracklayer.web.api.views import (
+    LARGEST_PAGE,
+    PAGE,
+    AttemptView,
+    DeliveryView,
+    ErrorView,
+    Page,
+    RequestView,
+    ResponseView,
+    attempt_view,
+    delivery_fields,
+    delivery_view,
+    page,
+    read_cursor,
+    request_view,
+    response_view,
+)
+from tracklayer.web.auth import caller, requires
+from tracklayer.web.exchange import ApiRequest
+
+Limit = Annotated[int, Parameter(ge=1, le=LARGEST_PAGE)]
+Mode = Literal["as_sent", "rerender"]
+
+READ = [requires("events:read")]
+RECOVER = [requires("destinations:write")]
+
+
+class DeliveryDetail(DeliveryView, frozen=True, kw_only=True):
+    """A delivery with its attempts, and the request of a failed one."""
+
+    attempts: list[AttemptView]
+    request: RequestView | None
+
+
+class DeadLetterView(DeliveryView, frozen=True, kw_only=True):
+    """A delivery that gave up, with all that an operator needs to decide."""
+
+    destination_name: str | None
+    destination_status: str
+    current_version: int | None
+    died_at: str
+    request: RequestView | None  # its body is the rendered one
+    response: ResponseView | None
+    error: ErrorView | None
+    rule: str | None
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`as_sent` sends the kept body again; `rerender` uses today's version."""
+
+    mode: Mode = "rerender"
+
+
+class BulkReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which dead letters, how, and whether to only look."""
+
+    mode: Mode = "rerender"
+    dry_run: bool = False
+    destination_id: str | None = None
+    event_id: str | None = None
+    event_name: str | None = None
+    code: int | None = None
+    since: str | None = None
+    until: str | None = None
+    ids: Annotated[list[str], msgspec.Meta(max_length=500)] | None = None
+
+
+class Discard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why it is let go."""
+
+    reason: str = "discarded by an operator"
+
+
+class DeliveriesController(Controller):
+    """Every delivery."""
+
+    path = "/v1/deliveries"
+    tags = ["deliveries"]
+
+    @get("/", guards=READ)
+    async def all(
+        self,
+        request: ApiRequest,
+        service: Service,
+        limit: Limit = PAGE,
+        cursor: str | None = None,
+        destination_id: str | None = None,
+        event_id: str | None = None,
+        event_name: str | None = None,
+        state: str | None = None,
+        code: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Page[DeliveryView]:
+        """Deliveries, newest first. `state=sending` finds what is on its way right now, among the pending ones."""
+        wanted = DeliveryFilter(
+            destination_id=destination_id,
+            event_id=event_id,
+            event_name=event_name,
+            state=_state(state),
+            code=code,
+            since=_moment("since", since),
+            until=_moment("until", until),
+            ids=tuple(service.engine.sending()) if state == DeliveryState.SENDING.value else None,
+        )
+        rows = await service.history.deliveries(
+            caller(request.scope).workspace_id, wanted, limit=limit + 1, before=read_cursor(cursor)
+        )
+        return page([delivery_view(row, service.engine) for row in rows], [row.id for row in rows], limit)
+
+    @get("/{delivery_id:str}", guards=READ)
+    async def one(self, request: ApiRequest, service: Service, delivery_id: str) -> DeliveryDetail:
+        """One delivery with every attempt."""
+        delivery = await service.history.delivery(caller(request.scope).workspace_id, delivery_id)
+        if delivery is None:
+            raise NotFound(f"there is no delivery {delivery_id!r} in this workspace")
+        return DeliveryDetail(
+            **delivery_fields(delivery, service.engine),
+            attempts=[attempt_view(each) for each in await service.history.attempts(delivery_id)],
+            request=request_view(await service.history.kept_request(delivery_id)),
+        )
+
+
+class DeadLettersController(Controller):
+    """Deliveries that gave up."""
+
+    path = "/v1/dead-letters"
+    tags = ["dead letters"]
+
+    @get("/", guards=READ)
+    async def all(
+        self,
+        request: ApiRequest,
+        service: Service,
+        limit: Limit = PAGE,
+        cursor: str | None = None,
+        destination_id: str | None = None,
+        event_id: str | None = None,
+        event_name: str | None = None,
+        code: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Page[DeliveryView]:
+        """Dead letters, newest first."""
+        wanted = DeliveryFilter(
+            destination_id=destination_id,
+            event_id=event_id,
+            event_name=event_name,
+            code=code,
+            since=_moment("since", since),
+            until=_moment("until", until),
+        )
+        rows = await service.dead_letters.page(
+            caller(request.scope).workspace_id, wanted, limit=limit + 1, before=read_cursor(cursor)
+        )
+        return page([delivery_view(row, service.engine) for row in rows], [row.id for row in rows], limit)
+
+    @get("/{delivery_id:str}", guards=READ)
+    async def one(self, request: ApiRequest, service: Service, delivery_id: str) -> DeadLetterView:
+        """One dead letter: what was sent, what came back, and the destination's state."""
+        letter = await service.dead_letters.get(caller(request.scope).workspace_id, delivery_id)
+        return _letter_view(letter, service)
+
+    @post("/replay", guards=RECOVER, status_code=200)
+    async def replay_all(self, request: ApiRequest, service: Service, data: BulkReplayRequest) -> BulkReplay:
+        """Replay all that the filter selects; a dry run counts and shows how the bodies would differ."""
+        wanted = DeliveryFilter(
+            destination_id=data.destination_id,
+            event_id=data.event_id,
+            event_name=data.event_name,
+            code=data.code,
+            since=_moment("since", data.since),
+            until=_moment("until", data.until),
+            ids=None if data.ids is None else tuple(data.ids),
+        )
+        return await service.dead_letters.replay_all(
+            caller(request.scope).workspace_id, wanted, data.mode, dry_run=data.dry_run
+        )
+
+    @post("/{delivery_id:str}/replay", guards=RECOVER, status_code=200)
+    async def replay(
+        self, request: ApiRequest, service: Service, delivery_id: str, data: Replay | None = None
+    ) -> DeliveryView:
+        """Send one again, under the same delivery id."""
+        mode = (data or Replay()).mode
+        delivery = await service.dead_letters.replay(caller(request.scope).workspace_id, delivery_id, mode)
+        return delivery_view(delivery, service.engine)
+
+    @post("/{delivery_id:str}/discard", guards=RECOVER, status_code=200)
+    async def discard(
+        self, request: ApiRequest, service: Service, delivery_id: str, data: Discard | None = None
+    ) -> DeliveryView:
+        """Let one go."""
+        reason = (data or Discard()).reason
+        delivery = await service.dead_letters.discard(caller(request.scope).workspace_id, delivery_id, reason)
+        return delivery_view(delivery, service.engine)
+
+
+def _letter_view(letter: DeadLetter, service: Service) -> DeadLetterView:
+    destination, last = letter.destination, letter.last
+    error = ErrorView(kind=last.error_kind, detail=last.error or "") if last is not None and last.error_kind else None
+    fields: dict[str, Any] = delivery_fields(letter.delivery, service.engine)
+    return DeadLetterView(
+        **fields,
+        destination_name=destination.plan.config.name if destination else None,
+        destination_status=destination.record.status.value if destination else "deleted",
+        current_version=destination.record.version if destination else None,
+        died_at=rfc3339(letter.delivery.updated_at),
+        request=request_view(letter.request),
+        response=response_view(last),
+        error=error,
+        rule=last.rule if last else None,
+    )
+
+
+def _state(text: str | None) -> DeliveryState | None:
+    if text is None:
+        return None
+    try:
+        state = DeliveryState(text)
+    except ValueError as error:
+        names = ", ".join(state.value for state in DeliveryState)
+        raise Invalid(f"{text!r} is not a state: expected one of {names}", code="invalid_state") from error
+    return DeliveryState.PENDING if state is DeliveryState.SENDING else state
+
+
+def _moment(name: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise Invalid(
+            f"{name} is {text!r}, expected an RFC 3339 time", code="invalid_time", pointer=f"/{name}"
+        ) from error

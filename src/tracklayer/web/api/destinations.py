@@ -1,0 +1,344 @@
+"""`/v1/destinations`: configuring, versions, pausing, rotating, suppressing, and trying out."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, delete, get, patch, post, put
+from litestar.params import Parameter
+from litestar.response import Response
+
+from tracklayer.catalog import Destination
+from tracklayer.errors import Invalid, at
+from tracklayer.model.destination import DestinationStatus
+from tracklayer.model.duration import parse_duration
+from tracklayer.model.event import Json
+from tracklayer.model.moment import parse_rfc3339, rfc3339
+from tracklayer.operate.draft import Change, DestinationDraft
+from tracklayer.service import Service
+from tracklayer.web.api.rehearsal import RehearsalView, preview_view, test_view
+from tracklayer.web.api.views import (
+    LARGEST_PAGE,
+    PAGE,
+    DestinationView,
+    Page,
+    SuppressionView,
+    VersionView,
+    destination_view,
+    page,
+    read_cursor,
+    suppression_view,
+    version_view,
+)
+from tracklayer.web.auth import caller, requires
+from tracklayer.web.exchange import ApiRequest, ApiResponse
+
+IfMatch = Annotated[str | None, Parameter(header="If-Match", description="The ETag of the version you started from.")]
+Limit = Annotated[int, Parameter(ge=1, le=LARGEST_PAGE)]
+
+READ = [requires("destinations:read")]
+WRITE = [requires("destinations:write")]
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`secret` absent: a new one is made, and shown in this answer only."""
+
+    secret: str | None = None
+    overlap: str | int | float = "24h"
+
+
+class RotationAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The destination after a rotation."""
+
+    id: str
+    version: int
+    signing: dict[str, Any] | None
+    previous_until: str | None = None
+    secret: str | None = None
+
+
+class SuppressionDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which events to keep back (absent: all), why, and until when (absent: until it is lifted)."""
+
+    reason: str
+    filter: dict[str, Json] | None = None
+    until: str | None = None
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`event` absent: the synthetic one."""
+
+    event: dict[str, Json] | None = None
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """What a save would do."""
+
+    changed: bool
+    changes: list[Change]
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """A destination that is gone, and how many waiting deliveries went with it."""
+
+    id: str
+    discarded: int
+
+
+class DestinationsController(Controller):
+    """Destinations."""
+
+    path = "/v1/destinations"
+    tags = ["destinations"]
+
+    @get("/", guards=READ)
+    async def all(
+        self,
+        request: ApiRequest,
+        service: Service,
+        limit: Limit = PAGE,
+        cursor: str | None = None,
+        name: str | None = None,
+    ) -> Page[DestinationView]:
+        """Destinations, newest first; `name` finds by the exact name."""
+        before = read_cursor(cursor)
+        found = [
+            each
+            for each in reversed(service.destinations.all(caller(request.scope).workspace_id))
+            if (before is None or each.id < before) and (name is None or each.plan.config.name == name)
+        ]
+        rows = [_view(each, service) for each in found[: limit + 1]]
+        return page(rows, [row.id for row in rows], limit)
+
+    @post("/", guards=WRITE)
+    async def create(
+        self, request: ApiRequest, service: Service, data: DestinationDraft, dry_run: bool = False
+    ) -> Response[DestinationView | Planned]:
+        """Save a new destination; `?dry_run=true` only checks it."""
+        key = caller(request.scope)
+        if dry_run:
+            service.destinations.checked(data)
+            return ApiResponse(Planned(changed=True, changes=[]), status_code=200)
+        created = await service.destinations.create(key.workspace_id, data, author=key.name)
+        return _answer(created, service, status=201)
+
+    @get("/{destination_id:str}", guards=READ)
+    async def one(self, request: ApiRequest, service: Service, destination_id: str) -> Response[DestinationView]:
+        """One destination."""
+        return _answer(service.destinations.get(caller(request.scope).workspace_id, destination_id), service)
+
+    @put("/{destination_id:str}", guards=WRITE)
+    async def replace(
+        self,
+        request: ApiRequest,
+        service: Service,
+        destination_id: str,
+        data: DestinationDraft,
+        if_match: IfMatch = None,
+        dry_run: bool = False,
+    ) -> Response[DestinationView | Planned]:
+        """Save a new version; absent fields get their defaults, an absent `signing` stays as it is."""
+        return await _save(request, service, destination_id, data, if_match, dry_run=dry_run)
+
+    @patch("/{destination_id:str}", guards=WRITE)
+    async def merge(
+        self,
+        request: ApiRequest,
+        service: Service,
+        destination_id: str,
+        data: dict[str, Any],
+        if_match: IfMatch = None,
+        dry_run: bool = False,
+    ) -> Response[DestinationView | Planned]:
+        """Save a new version with some fields changed: a JSON Merge Patch (RFC 7396)."""
+        draft = service.destinations.merged(caller(request.scope).workspace_id, destination_id, data)
+        return await _save(request, service, destination_id, draft, if_match, dry_run=dry_run)
+
+    @delete("/{destination_id:str}", guards=WRITE, status_code=200)
+    async def remove(
+        self,
+        request: ApiRequest,
+        service: Service,
+        destination_id: str,
+        if_match: IfMatch = None,
+        deliveries: Literal["keep", "discard"] = "keep",
+    ) -> Deleted:
+        """Delete; refused while deliveries wait, unless `?deliveries=discard`."""
+        discarded = await service.destinations.delete(
+            caller(request.scope).workspace_id, destination_id, discard=deliveries == "discard", seen=_seen(if_match)
+        )
+        return Deleted(id=destination_id, discarded=discarded)
+
+    @get("/{destination_id:str}/versions", guards=READ)
+    async def versions(
+        self,
+        request: ApiRequest,
+        service: Service,
+        destination_id: str,
+        limit: Limit = PAGE,
+        cursor: str | None = None,
+    ) -> Page[VersionView]:
+        """Every version, newest first."""
+        before = read_cursor(cursor)
+        found = await service.destinations.versions(caller(request.scope).workspace_id, destination_id)
+        wanted = [each for each in found if before is None or each.version < _number(before)][: limit + 1]
+        return page([version_view(each) for each in wanted], [str(each.version) for each in wanted], limit)
+
+    @post("/{destination_id:str}/versions/{number:int}/restore", guards=WRITE, status_code=200)
+    async def restore(
+        self, request: ApiRequest, service: Service, destination_id: str, number: int, if_match: IfMatch = None
+    ) -> Response[DestinationView]:
+        """Save an old version's configuration as the newest one."""
+        key = caller(request.scope)
+        restored = await service.destinations.restore(
+            key.workspace_id, destination_id, number, author=key.name, seen=_seen(if_match)
+        )
+        return _answer(restored, service)
+
+    @post("/{destination_id:str}/pause", guards=WRITE, status_code=200)
+    async def pause(self, request: ApiRequest, service: Service, destination_id: str) -> Response[DestinationView]:
+        """Let its deliveries wait."""
+        return await _set_status(request, service, destination_id, DestinationStatus.PAUSED)
+
+    @post("/{destination_id:str}/resume", guards=WRITE, status_code=200)
+    async def resume(self, request: ApiRequest, service: Service, destination_id: str) -> Response[DestinationView]:
+        """Let its deliveries flow; this is also how a draft goes live."""
+        return await _set_status(request, service, destination_id, DestinationStatus.ACTIVE)
+
+    @post("/{destination_id:str}/rotate-secret", guards=WRITE, status_code=200)
+    async def rotate(
+        self, request: ApiRequest, service: Service, destination_id: str, data: Rotation | None = None
+    ) -> RotationAnswer:
+        """Sign with a new secret at once, and with the old one beside it until the overlap ends."""
+        rotation = data or Rotation()
+        with at("overlap"):
+            overlap = parse_duration(rotation.overlap)
+        rotated = await service.destinations.rotate_secret(
+            caller(request.scope).workspace_id, destination_id, secret=rotation.secret, overlap=overlap
+        )
+        until = rotated.destination.record.previous_until
+        return RotationAnswer(
+            id=destination_id,
+            version=rotated.destination.record.version,
+            signing=_view(rotated.destination, service).signing,
+            previous_until=None if until is None else rfc3339(until),
+            secret=rotated.generated,
+        )
+
+    @get("/{destination_id:str}/suppressions", guards=READ)
+    async def suppressions(self, request: ApiRequest, service: Service, destination_id: str) -> Page[SuppressionView]:
+        """What an operator keeps from this destination."""
+        found = service.destinations.suppressions(caller(request.scope).workspace_id, destination_id)
+        return Page(data=[suppression_view(each) for each in found])
+
+    @post("/{destination_id:str}/suppressions", guards=WRITE)
+    async def suppress(
+        self, request: ApiRequest, service: Service, destination_id: str, data: SuppressionDraft
+    ) -> SuppressionView:
+        """Keep events from this destination, with a reason."""
+        key = caller(request.scope)
+        suppression = await service.destinations.suppress(
+            key.workspace_id,
+            destination_id,
+            event_filter=data.filter or {},
+            reason=data.reason,
+            until=_moment(data.until),
+            author=key.name,
+        )
+        return suppression_view(suppression)
+
+    @delete("/{destination_id:str}/suppressions/{suppression_id:str}", guards=WRITE)
+    async def lift(self, request: ApiRequest, service: Service, destination_id: str, suppression_id: str) -> None:
+        """End a suppression."""
+        await service.destinations.lift(caller(request.scope).workspace_id, destination_id, suppression_id)
+
+    @post("/{destination_id:str}/preview", guards=READ, status_code=200)
+    async def preview(
+        self, request: ApiRequest, service: Service, destination_id: str, data: dict[str, Any] | None = None
+    ) -> RehearsalView:
+        """Render without sending, for `event` or the synthetic one; other fields override the configuration."""
+        overrides = dict(data or {})
+        event = _event(overrides.pop("event", None))
+        rehearsal = await service.rehearsals.preview(
+            caller(request.scope).workspace_id, destination_id, event, overrides
+        )
+        return preview_view(rehearsal)
+
+    @post("/{destination_id:str}/test", guards=WRITE, status_code=200)
+    async def test(
+        self, request: ApiRequest, service: Service, destination_id: str, data: Trial | None = None
+    ) -> RehearsalView:
+        """Send the synthetic event, or the caller's, through the real path."""
+        event = data.event if data else None
+        rehearsal = await service.rehearsals.test(caller(request.scope).workspace_id, destination_id, event)
+        return test_view(rehearsal)
+
+
+def _view(destination: Destination, service: Service) -> DestinationView:
+    tenant = service.catalog.tenant(destination.record.workspace_id)
+    return destination_view(destination, frozenset(tenant.secrets))
+
+
+def _answer(destination: Destination, service: Service, status: int = 200) -> Response[Any]:
+    etag = f'"{destination.record.version}"'
+    return ApiResponse(_view(destination, service), status_code=status, headers={"ETag": etag})
+
+
+async def _save(
+    request: ApiRequest,
+    service: Service,
+    destination_id: str,
+    draft: DestinationDraft,
+    if_match: str | None,
+    *,
+    dry_run: bool,
+) -> Response[Any]:
+    key = caller(request.scope)
+    if dry_run:
+        found = service.destinations.planned(key.workspace_id, destination_id, draft)
+        return ApiResponse(Planned(changed=bool(found), changes=found))
+    saved = await service.destinations.replace(
+        key.workspace_id, destination_id, draft, author=key.name, seen=_seen(if_match)
+    )
+    return _answer(saved, service)
+
+
+async def _set_status(
+    request: ApiRequest, service: Service, destination_id: str, status: DestinationStatus
+) -> Response[Any]:
+    workspace_id = caller(request.scope).workspace_id
+    return _answer(await service.destinations.set_status(workspace_id, destination_id, status), service)
+
+
+def _seen(if_match: str | None) -> int | None:
+    """The version that an If-Match header names (RFC 9110 §13.1.1)."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = re.fullmatch(r'\s*(?:W/)?"?(\d+)"?\s*', if_match)
+    if found is None:
+        raise Invalid(f'If-Match is {if_match!r}, expected a version such as "3"', code="invalid_if_match")
+    return int(found[1])
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise Invalid("this cursor is of another list", code="invalid_cursor") from error
+
+
+def _moment(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise Invalid(f"{text!r} is not an RFC 3339 time", code="invalid_time", pointer="/until") from error
+
+
+def _event(value: Json) -> dict[str, Json] | None:
+    if value is not None and not isinstance(value, dict):
+        raise Invalid("the event must be a JSON object", code="wrong_type", pointer="/event")
+    return value

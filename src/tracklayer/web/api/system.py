@@ -1,0 +1,37 @@
+"""`/healthz`, `/readyz`, `/metrics`: for the machines that watch."""
+
+from __future__ import annotations
+
+from litestar import MediaType, Response, get
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from tracklayer import __version__
+from tracklayer.errors import Unavailable
+from tracklayer.service import Service
+from tracklayer.web.exchange import ApiResponse
+
+
+@get("/healthz", tags=["system"])
+async def healthz() -> dict[str, str]:
+    """The process runs."""
+    return {"status": "ok", "version": __version__}
+
+
+@get("/readyz", tags=["system"])
+async def readyz(service: Service) -> Response[dict[str, str]]:
+    """The store commits and deliveries flow; 503 with the reason where not."""
+    try:
+        await service.check()
+    except Unavailable as error:
+        return ApiResponse(
+            {"status": "unavailable", "detail": error.detail},
+            status_code=503,
+            headers={"Retry-After": str(error.retry_after)},
+        )
+    return ApiResponse({"status": "ready"})
+
+
+@get("/metrics", media_type=MediaType.TEXT, tags=["system"])
+async def metrics(service: Service) -> Response[bytes]:
+    """Everything that is counted and measured, in Prometheus' text format."""
+    return Response(await service.exposition(), media_type=CONTENT_TYPE_LATEST)

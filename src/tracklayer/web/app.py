@@ -1,0 +1,69 @@
+"""The HTTP application: routes, errors, OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from tracklayer import __version__
+from tracklayer.service import Service
+from tracklayer.web.api.access import KeysController, SecretsController
+from tracklayer.web.api.deliveries import DeadLettersController, DeliveriesController
+from tracklayer.web.api.destinations import DestinationsController
+from tracklayer.web.api.events import EventsController
+from tracklayer.web.api.system import healthz, metrics, readyz
+from tracklayer.web.exchange import ApiRequest, ApiResponse
+from tracklayer.web.problems import EXCEPTION_HANDLERS
+
+
+def create_app(service: Service) -> Litestar:
+    """The application over one service, which it starts and stops with itself."""
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncIterator[None]:
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    return Litestar(
+        route_handlers=[
+            EventsController,
+            DestinationsController,
+            DeliveriesController,
+            DeadLettersController,
+            SecretsController,
+            KeysController,
+            healthz,
+            readyz,
+            metrics,
+        ],
+        state=State({"service": service}),
+        dependencies={"service": Provide(lambda: service, sync_to_thread=False, use_cache=True)},
+        signature_types=[Service],
+        lifespan=[running],
+        request_class=ApiRequest,
+        response_class=ApiResponse,
+        request_max_body_size=service.settings.request_limit,
+        exception_handlers=EXCEPTION_HANDLERS,
+        openapi_config=OpenAPIConfig(
+            title="TrackLayer",
+            version=__version__,
+            path="/",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            components=Components(
+                security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="An API key.")}
+            ),
+            security=[{"key": []}],
+        ),
+        logging_config=None,
+        debug=False,
+    )

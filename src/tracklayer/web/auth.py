@@ -1,0 +1,43 @@
+"""Who calls: an API key as a bearer token, and the scope that a handler asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
+
+from tracklayer.errors import Forbidden, Unauthorized
+from tracklayer.model.records import ApiKey
+
+
+def requires(scope: str) -> Guard:
+    """A guard that lets a key with `scope` (or `admin`) pass, and puts its record where `caller` finds it."""
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        key = _authenticate(connection)
+        if scope not in key.scopes and "admin" not in key.scopes:
+            raise Forbidden(f"this key lacks the scope {scope}", code="missing_scope")
+        connection.scope["auth"] = key
+
+    return guard
+
+
+def caller(scope: Any) -> ApiKey:
+    """The key of a request that has passed `requires`."""
+    key: ApiKey = scope["auth"]
+    return key
+
+
+def _authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
+    header = connection.headers.get("authorization")
+    if header is None:
+        raise Unauthorized("no API key: expected the header Authorization: Bearer tl_live_…", code="missing_key")
+    kind, _, key = header.partition(" ")
+    if kind.lower() != "bearer" or not key.strip():
+        raise Unauthorized("the Authorization header is not of the form: Bearer tl_live_…", code="bad_authorization")
+    found: ApiKey | None = connection.app.state.service.keys.find(key.strip())
+    if found is None:
+        raise Unauthorized("this API key is not known: it was revoked, or is mistyped", code="unknown_key")
+    return found

@@ -1,0 +1,69 @@
+"""Requests and answers as our handlers see them: bodies unpacked, bounded, typed, and exact in their numbers."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import Empty
+
+from tracklayer.decoding import decode_as, decode_object
+from tracklayer.errors import Malformed, TooLarge
+from tracklayer.model.event import encode_json
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class ApiRequest(Request[Any, Any, Any]):
+    """A request whose body is read up to the limit, gunzipped, and decoded as what the handler's `data` asks for."""
+
+    async def body(self) -> bytes:
+        """The whole body, unpacked. Raises `TooLarge` or `Malformed`."""
+        if self._body is Empty:
+            limit = self.app.state.service.settings.request_limit
+            try:
+                raw = await super().body()
+            except RequestEntityTooLarge as error:
+                raise _too_large(limit) from error
+            self._body = self._connection_state.body = _unpacked(self, raw, limit)
+        return self._body
+
+    async def json(self) -> Any:
+        """The body as the type of the handler's `data`. Raises `Malformed` or `Invalid` with the place."""
+        field = self.route_handler.parsed_data_field
+        raw = await self.body()
+        if field is None or field.annotation in (dict, Any) or field.origin is dict:
+            return decode_object(raw)
+        return decode_as(raw or b"{}", field.annotation)
+
+
+def _unpacked(request: ApiRequest, raw: bytes, limit: int) -> bytes:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("", "identity"):
+        return raw
+    if encoding not in ("gzip", "x-gzip"):
+        raise Malformed(f"Content-Encoding {encoding!r} is not understood: expected gzip", code="unsupported_encoding")
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        body = unpacker.decompress(raw, limit + 1)
+    except zlib.error as error:
+        raise Malformed(f"the body is not valid gzip: {error}") from error
+    if len(body) > limit:
+        raise _too_large(limit)
+    if not unpacker.eof:
+        raise Malformed("the body is not valid gzip: it ends too early")
+    return body
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the request's body is over {limit} bytes (unpacked)", code="request_too_large")
+
+
+class ApiResponse(Response[Any]):
+    """An answer in JSON, decimals digit for digit."""
+
+    def render(self, content: Any, media_type: str, enc_hook: Any = None) -> bytes:
+        """Encode; bytes go out as they are."""
+        return content if isinstance(content, bytes) else encode_json(content)

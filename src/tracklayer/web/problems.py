@@ -1,0 +1,85 @@
+"""Errors as RFC 9457 problem details, the same for ours and the framework's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
+
+from tracklayer.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    PreconditionFailed,
+    TooLarge,
+    TrackLayerError,
+    Unauthorized,
+    Unavailable,
+)
+from tracklayer.model.event import encode_json
+
+MEDIA_TYPE = "application/problem+json"
+
+_STATUS: dict[type[TrackLayerError], tuple[int, str]] = {
+    Malformed: (400, "Malformed request"),
+    Unauthorized: (401, "Unauthorized"),
+    Forbidden: (403, "Forbidden"),
+    NotFound: (404, "Not found"),
+    Conflict: (409, "Conflict"),
+    PreconditionFailed: (412, "Precondition failed"),
+    TooLarge: (413, "Too large"),
+    Invalid: (422, "Invalid value"),
+    Unavailable: (503, "Unavailable"),
+}
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
+
+log = structlog.get_logger("tracklayer.web")
+
+
+def problem_fields(error: TrackLayerError) -> dict[str, Any]:
+    """What an error says, without its HTTP clothing: for an item of a batch."""
+    fields = {"code": error.code, "detail": error.detail}
+    return fields if error.pointer is None else {**fields, "pointer": error.pointer}
+
+
+def on_error(_request: Request[Any, Any, Any], error: TrackLayerError) -> Response[bytes]:
+    """One of ours."""
+    status, title = next(known for kind, known in _STATUS.items() if isinstance(error, kind))
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = 'Bearer realm="TrackLayer"'
+    return _problem(status, title, problem_fields(error), headers)
+
+
+def on_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """One of the framework's: no such route, a wrong method, a query that does not fit."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    detail = "; ".join(f"{each.get('key')}: {each.get('message')}" for each in extra) or error.detail
+    fields = {"code": _CODES.get(error.status_code, "bad_request"), "detail": detail}
+    return _problem(error.status_code, error.detail if extra else "Request refused", fields, dict(error.headers or {}))
+
+
+def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """A fault of ours: logged whole, shown without a word of it."""
+    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    fields = {"code": "internal", "detail": "something went wrong on our side; it is in the log"}
+    return _problem(HTTP_500_INTERNAL_SERVER_ERROR, "Internal error", fields, {})
+
+
+def _problem(status: int, title: str, fields: dict[str, Any], headers: dict[str, str]) -> Response[bytes]:
+    body = {"type": "about:blank", "title": title, "status": status, **fields}
+    return Response(encode_json(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {
+    TrackLayerError: on_error,
+    HTTPException: on_http_exception,
+    Exception: on_crash,
+}
