@@ -187,6 +187,11 @@ def test_an_unusable_secret_is_refused_and_not_shown(scheme: Scheme, secret: str
     assert len(secret) < 2 or secret.strip() not in refusal.value.detail
 
 
+def test_a_secret_that_was_not_checked_signs_nothing() -> None:
+    with pytest.raises(ValueError, match="not base64"):
+        signed("standard-webhooks", Keys("dest_live_9f3b27"))
+
+
 def test_too_little_randomness_makes_no_secret() -> None:
     with pytest.raises(ValueError, match="24 to 64"):
         generate_secret("tracklayer", bytes(23))
