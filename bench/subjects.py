@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
+import os
 import shutil
 import sys
 import time
@@ -58,7 +59,9 @@ class TrackLayer:
     @property
     def description(self) -> str:
         """How it is run."""
-        return f"{' '.join(self.command)} in {self.checkout}: one process, SQLite, every answer after a commit"
+        kept = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("TRACKLAYER_")]
+        settings = ", ".join(item for item in kept if "_KEY=" not in item) or "the defaults"
+        return f"{' '.join(self.command)} in {self.checkout}, SQLite, every answer after a commit; settings: {settings}"
 
     @contextmanager
     def running(self, folder: Path, receiver: str) -> Iterator[Running]:
@@ -70,7 +73,6 @@ class TrackLayer:
             "TRACKLAYER_DATA_DIR": str(folder / "data"),
             "TRACKLAYER_ADMIN_KEY": ADMIN_KEY,
             "TRACKLAYER_ALLOW_NETWORKS": "127.0.0.0/8",
-            "TRACKLAYER_LOG_LEVEL": "warning",
         }
         headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
         process = Process(self.name, self.command, cwd=self.checkout, env=env, log=folder / "server.log")

@@ -45,3 +45,11 @@ def test_a_missing_redis_server_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_quick_sends_less() -> None:
     options = bench.parser().parse_args(["--quick"])
     assert [trial.events for trial in bench.fitted(bench.TRIALS, options)] == [1500, 3000, 200]
+
+
+def test_the_settings_that_the_server_inherits_are_said_but_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    (subject, _), *_ = bench.chosen(bench.parser().parse_args(["--only", "tracklayer"]))[0]
+    assert subject.description.endswith("settings: the defaults")
+    monkeypatch.setenv("TRACKLAYER_LOG_LEVEL", "warning")
+    monkeypatch.setenv("TRACKLAYER_MASTER_KEY", "do-not-show")
+    assert subject.description.endswith("settings: TRACKLAYER_LOG_LEVEL=warning")
