@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def test_quick_sends_less() -> None:
 
 
 def test_the_settings_that_the_server_inherits_are_said_but_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TRACKLAYER_")]:
+        monkeypatch.delenv(name)
     (subject, _), *_ = bench.chosen(bench.parser().parse_args(["--only", "tracklayer"]))[0]
     assert subject.description.endswith("settings: the defaults")
     monkeypatch.setenv("TRACKLAYER_LOG_LEVEL", "warning")
