@@ -1,0 +1,1 @@
+"""What the demo, the tests and the benchmark share: a local receiver of webhooks."""
