@@ -116,7 +116,7 @@ class Service:
 
     async def start(self) -> None:
         """Take the data directory, prepare, and deliver."""
-        self._lock = _lock(self.settings.data_dir)
+        self._lock = lock_data_dir(self.settings.data_dir)
         key = await self.prepare()
         if key is not None:
             print(f"\n  Your admin API key, shown this once:\n\n    {key}\n", flush=True)
@@ -156,8 +156,11 @@ class Service:
         return self.metrics.exposition(backlogs, ids, self.clock.now())
 
 
-def _lock(data_dir: Path) -> TextIO:
-    """Hold the data directory for this process alone: two engines on one SQLite file would deliver twice."""
+def lock_data_dir(data_dir: Path) -> TextIO:
+    """Hold the data directory for this process alone, until the file that this answers is closed.
+
+    Two engines on one SQLite file would deliver twice. Raises `Conflict` where another process holds it.
+    """
     file = (data_dir / "lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
