@@ -31,7 +31,7 @@ def decode_any(raw: bytes) -> Any:
         return decode_json(raw)
     except msgspec.DecodeError as error:
         raise Malformed(f"the body is not valid JSON: {error}", pointer="") from error
-    except (RecursionError, UnicodeDecodeError) as error:
+    except (ArithmeticError, RecursionError, UnicodeDecodeError) as error:
         raise Malformed(f"the body is not usable JSON: {error}", pointer="") from error
 
 

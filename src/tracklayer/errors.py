@@ -112,4 +112,5 @@ def at(*path: str | int) -> Iterator[None]:
     try:
         yield
     except TrackLayerError as error:
-        raise error.under(pointer(*path))
+        error.under(pointer(*path))
+        raise

@@ -51,15 +51,16 @@ class Ingest:
         self._commits = GroupCommit(self._commit, largest=options.largest_commit)
         self._waiting_bytes = 0
 
-    async def accept(self, workspace_id: str, events: Sequence[Event]) -> list[Accepted]:
+    async def accept(self, workspace_id: str, events: Sequence[Event], *, now: float) -> list[Accepted]:
         """Store events with their deliveries and hand those over to the engine; answers in order.
+
+        `now` is when they were received, the same moment that their `received_at` tells.
 
         Raises `Unavailable` when the store cannot commit, or too much waits already: then the caller may send
         the same events again, which the dedup window makes safe.
         """
         if self._commits.waiting + len(events) > self._options.waiting_events + 1:
             raise Unavailable("too many events wait to be stored; try again shortly", code="too_busy")
-        now = self._clock.now()
         items = [self._acceptance(workspace_id, event, now) for event in events]
         size = sum(len(item.body) for item in items)
         if self._waiting_bytes and self._waiting_bytes + size > self._options.waiting_bytes:
@@ -84,7 +85,8 @@ class Ingest:
     def _acceptance(self, workspace_id: str, event: Event, now: float) -> Acceptance:
         body = event_to_json(event)
         deliveries = []
-        for destination, suppressed in route(self._catalog.tenant(workspace_id), event, now):
+        for routed in route(self._catalog.tenant(workspace_id), event, now):
+            destination, suppressed = routed.destination, routed.suppressed
             deliveries.append(
                 NewDelivery(
                     id=self._ids.new("dlv"),

@@ -74,14 +74,14 @@ class Engine:
         for backlog in await self._queue.backlog():
             self.notice(backlog.destination_id, backlog.next_at)
 
-    async def stop(self, timeout: float) -> None:
-        """No new attempts; those in flight get `timeout` seconds; what is not sent goes back to the store."""
+    async def stop(self, patience: float) -> None:
+        """No new attempts; those in flight get `patience` seconds; what is not sent goes back to the store."""
         self._stopping = True
         for lane in self._lanes.values():
             lane.wake()
         tasks = {lane.task for lane in self._lanes.values() if lane.task} | self._tasks
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=timeout)
+            _, late = await asyncio.wait(tasks, timeout=patience)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

@@ -53,7 +53,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The most events per second. `burst` is how many may go at once (default: one second's worth, at least 1)."""
+    """The most events per second. `burst` may go at once (default: one second's worth, at least 1)."""
 
     events_per_second: int | float | None = None
     burst: int | float | None = None

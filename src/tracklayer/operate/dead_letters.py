@@ -96,7 +96,8 @@ class DeadLetters:
 
     async def replay_all(self, workspace_id: str, wanted: DeliveryFilter, mode: Mode, *, dry_run: bool) -> BulkReplay:
         """Replay every dead letter that `wanted` selects; a dry run only counts and compares bodies."""
-        count, diffs = 0, []
+        count = 0
+        diffs: list[BodyDiff] = []
         async for page in self._pages(workspace_id, wanted):
             sendable = [each for each in page if self._destination(each) is not None]
             if not dry_run:

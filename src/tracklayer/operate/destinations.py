@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -156,7 +156,7 @@ class Destinations:
 
     async def set_status(self, workspace_id: str, destination_id: str, status: DestinationStatus) -> Destination:
         """Pause or resume; what waits goes on waiting, or flows again."""
-        return await self._changed(workspace_id, destination_id, lambda record: {"status": status})
+        return await self._changed(workspace_id, destination_id, {"status": status})
 
     async def rotate_secret(
         self, workspace_id: str, destination_id: str, *, secret: str | None, overlap: float
@@ -173,9 +173,9 @@ class Destinations:
         destination = await self._changed(
             workspace_id,
             destination_id,
-            lambda record: {
+            {
                 "signing_sealed": sealed,
-                "previous_sealed": record.signing_sealed if overlap > 0 else None,
+                "previous_sealed": current.record.signing_sealed if overlap > 0 else None,
                 "previous_until": self._clock.now() + overlap if overlap > 0 else None,
             },
         )
@@ -192,7 +192,7 @@ class Destinations:
                 "or delete with ?deliveries=discard",
                 code="deliveries_waiting",
             )
-        await self._changed(workspace_id, destination_id, lambda record: {"deleted_at": self._clock.now()})
+        await self._changed(workspace_id, destination_id, {"deleted_at": self._clock.now()})
         return await self._queue.discard_pending(destination_id, now=self._clock.now())
 
     async def suppress(
@@ -287,12 +287,10 @@ class Destinations:
             and signing.secret != current.signing_secret
         )
 
-    async def _changed(
-        self, workspace_id: str, destination_id: str, change: Callable[[DestinationRecord], dict[str, object]]
-    ) -> Destination:
+    async def _changed(self, workspace_id: str, destination_id: str, fields: dict[str, Any]) -> Destination:
         """Write fields that are no part of a version."""
         current = self.get(workspace_id, destination_id).record
-        record = msgspec.structs.replace(current, updated_at=self._clock.now(), **change(current))
+        record = msgspec.structs.replace(current, updated_at=self._clock.now(), **fields)
         await self._configuration.update_destination(record, seen=current.version)
         return await self._taken_over(record)
 

@@ -1,4 +1,4 @@
-"""Rehearsing a destination: preview renders without sending; the synthetic test sends for real, through the real path."""
+"""Rehearsing: preview renders without sending; the synthetic test sends for real, through the real path."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Rehearsals:
         attempted = await self._attempter.attempt(destination, work, secrets)
         settlement = settle_test(work, destination, attempted, self._attempter)
         await self._engine.settle(settlement)
-        shown = self._shown(rehearsal, destination, work, attempted)
+        shown = self._shown(rehearsal, destination, attempted)
         return msgspec.structs.replace(shown, delivery_id=work.delivery_id, state=settlement.state, attempted=attempted)
 
     def _gate(self, destination: Destination, event: Event) -> Rehearsal:
@@ -142,7 +142,7 @@ class Rehearsals:
         failure = prepared.failure if isinstance(prepared, Unsendable) else None
         return self._seen(rehearsal, destination, ready, failure, now)
 
-    def _shown(self, rehearsal: Rehearsal, destination: Destination, work: Work, attempted: Attempted) -> Rehearsal:
+    def _shown(self, rehearsal: Rehearsal, destination: Destination, attempted: Attempted) -> Rehearsal:
         result = attempted.result
         unsent = isinstance(result, Failure) and result.kind in ("render", "validate")
         failure = result if unsent and isinstance(result, Failure) else None
@@ -220,4 +220,4 @@ def _verified(destination: Destination, prepared: Prepared, now: float) -> bool:
     keys = destination.keys(now)
     if signing is None or keys is None:
         return False
-    return verify(signing.scheme, keys.current, headers=prepared.request.headers, body=prepared.request.body or b"")
+    return verify(signing.scheme, keys.current, prepared.request.headers, prepared.request.body or b"")

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from tracklayer.errors import PreconditionFailed
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
@@ -78,9 +78,12 @@ class Configuration:
 
     async def add_destination(self, record: DestinationRecord, version: VersionRecord) -> None:
         """Store a new destination and its first version."""
-        async with self._database.writing() as connection:
-            await connection.execute(insert(destinations).values(_destination_row(record)))
-            await connection.execute(insert(destination_versions).values(_version_row(version)))
+
+        def work(connection: Connection) -> None:
+            connection.execute(insert(destinations).values(_destination_row(record)))
+            connection.execute(insert(destination_versions).values(_version_row(version)))
+
+        await self._database.write(work)
 
     async def update_destination(
         self, record: DestinationRecord, *, seen: int, version: VersionRecord | None = None
@@ -94,11 +97,14 @@ class Configuration:
             .where(destinations.c.id == record.id, destinations.c.version == seen)
             .values(_destination_row(record))
         )
-        async with self._database.writing() as connection:
-            if (await connection.execute(statement)).rowcount != 1:
+
+        def work(connection: Connection) -> None:
+            if connection.execute(statement).rowcount != 1:
                 raise PreconditionFailed(f"destination {record.id} is no longer at version {seen}")
             if version is not None:
-                await connection.execute(insert(destination_versions).values(_version_row(version)))
+                connection.execute(insert(destination_versions).values(_version_row(version)))
+
+        await self._database.write(work)
 
     async def versions(self, destination_id: str) -> list[VersionRecord]:
         """Every version of a destination, newest first."""
@@ -128,12 +134,10 @@ class Configuration:
         await self._write(delete(suppressions).where(suppressions.c.id == suppression_id))
 
     async def _rows(self, statement: Any) -> list[RowMapping]:
-        async with self._database.reading() as connection:
-            return list((await connection.execute(statement)).mappings())
+        return await self._database.read(lambda connection: list(connection.execute(statement).mappings()))
 
     async def _write(self, statement: Any) -> None:
-        async with self._database.writing() as connection:
-            await connection.execute(statement)
+        await self._database.write(lambda connection: connection.execute(statement))
 
 
 def _destination(row: RowMapping) -> DestinationRecord:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import Event, decode_json, event_from_json
 from tracklayer.model.work import Attempt, AttemptRecord, KeptRequest
 from tracklayer.store.database import Database
-from tracklayer.store.tables import DEAD, attempts, deliveries, event_keys, events, kept_requests
+from tracklayer.store.tables import attempts, deliveries, event_keys, events, kept_requests
 
 _decode_record = msgspec.json.Decoder(AttemptRecord).decode
 
@@ -73,9 +73,8 @@ class History:
         statement = select(events).where(events.c.workspace_id == workspace_id)
         if before is not None:
             statement = statement.where(events.c.pk < before)
-        async with self._database.reading() as connection:
-            rows = await connection.execute(statement.order_by(events.c.pk.desc()).limit(limit))
-            return [_event(row) for row in rows]
+        page = statement.order_by(events.c.pk.desc()).limit(limit)
+        return await self._database.read(lambda connection: [_event(row) for row in connection.execute(page)])
 
     async def event(self, workspace_id: str, event_id: str) -> StoredEvent | None:
         """The newest event of that id."""
@@ -119,8 +118,8 @@ class History:
     async def attempts(self, delivery_id: str) -> list[Attempt]:
         """Every attempt of one delivery, in order."""
         statement = select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.number)
-        async with self._database.reading() as connection:
-            return [
+        return await self._database.read(
+            lambda connection: [
                 Attempt(
                     number=row.number,
                     version=row.version,
@@ -132,38 +131,32 @@ class History:
                     error=row.error,
                     record=_decode_record(row.record),
                 )
-                for row in await connection.execute(statement)
+                for row in connection.execute(statement)
             ]
+        )
 
     async def kept_request(self, delivery_id: str) -> KeptRequest | None:
         """The request of the last failed attempt, as it was sent."""
-        async with self._database.reading() as connection:
-            return (await read_kept_requests(connection, [delivery_id])).get(delivery_id)
+        kept = await self._database.read(lambda connection: read_kept_requests(connection, [delivery_id]))
+        return kept.get(delivery_id)
 
-    async def _deliveries(self, statement: Select[tuple[object, ...]]) -> list[StoredDelivery]:
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(statement)).mappings()
-            return [StoredDelivery(**{**row, "state": DeliveryState(row["state"])}) for row in rows]
+    async def _deliveries(self, statement: Select[Any]) -> list[StoredDelivery]:
+        rows = await self._database.read(lambda connection: list(connection.execute(statement).mappings()))
+        return [StoredDelivery(**{**row, "state": DeliveryState(row["state"])}) for row in rows]
 
-    async def _one_event(self, statement: Select[tuple[object, ...]]) -> StoredEvent | None:
-        async with self._database.reading() as connection:
-            row = (await connection.execute(statement)).first()
+    async def _one_event(self, statement: Select[Any]) -> StoredEvent | None:
+        row = await self._database.read(lambda connection: connection.execute(statement).first())
         return None if row is None else _event(row)
 
 
 _DELIVERY = tuple(deliveries.c[name] for name in StoredDelivery.__struct_fields__)
 
 
-def _event(row: object) -> StoredEvent:
-    return StoredEvent(
-        pk=row.pk,  # type: ignore[attr-defined]
-        event=event_from_json(row.body),  # type: ignore[attr-defined]
-        received_at=row.received_at,  # type: ignore[attr-defined]
-        test=row.test,  # type: ignore[attr-defined]
-    )
+def _event(row: Row[Any]) -> StoredEvent:
+    return StoredEvent(pk=row.pk, event=event_from_json(row.body), received_at=row.received_at, test=row.test)
 
 
-async def read_kept_requests(connection: AsyncConnection, delivery_ids: Sequence[str]) -> dict[str, KeptRequest]:
+def read_kept_requests(connection: Connection, delivery_ids: Sequence[str]) -> dict[str, KeptRequest]:
     """The kept requests of some deliveries, by delivery id."""
     statement = select(kept_requests).where(kept_requests.c.delivery_id.in_(delivery_ids))
     return {
@@ -175,7 +168,7 @@ async def read_kept_requests(connection: AsyncConnection, delivery_ids: Sequence
             body=row.body,
             sealed=row.sealed,
         )
-        for row in await connection.execute(statement)
+        for row in connection.execute(statement)
     }
 
 
@@ -189,7 +182,7 @@ def _conditions(workspace_id: str, wanted: DeliveryFilter) -> list[ColumnElement
     if wanted.event_name is not None:
         conditions.append(column.event_name == wanted.event_name)
     if wanted.state is not None:
-        conditions.append(DEAD if wanted.state is DeliveryState.DEAD else column.state == wanted.state.value)
+        conditions.append(column.state == wanted.state.value)
     if wanted.code is not None:
         conditions.append(column.status_code == wanted.code)
     if wanted.since is not None:

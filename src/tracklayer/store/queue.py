@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Insert, bindparam, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, delete, func, insert, null, select, update
 
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import encode_json, event_from_json
@@ -33,6 +32,18 @@ class Queue:
         self._database = database
         self._worker = worker
         self._dedup_window = dedup_window
+        keys = database.insert(event_keys)
+        self._upsert_keys = database.statement(
+            keys.on_conflict_do_update(
+                index_elements=["workspace_id", "event_id"],
+                set_={"event_pk": keys.excluded.event_pk, "accepted_at": keys.excluded.accepted_at},
+            )
+        )
+        self._insert_events = database.statement(insert(events))
+        self._insert_deliveries = database.statement(insert(deliveries))
+        self._end_leases = database.statement(_SETTLE)
+        # A settlement is tried again when its commit's outcome is unknown, so an attempt may be there already.
+        self._insert_attempts = database.statement(database.insert(attempts).on_conflict_do_nothing())
 
     async def accept(self, items: Sequence[Acceptance]) -> list[Accepted]:
         """Store events with their deliveries; the answer is in the order of `items`.
@@ -40,16 +51,18 @@ class Queue:
         An `event_id` that its workspace has accepted within the dedup window stores nothing. Raises `Unavailable`,
         and then nothing at all is stored.
         """
-        async with self._database.writing() as connection:
-            known = await self._recent(connection, items)
-            answers, fresh = _deduplicate(items, known)
+
+        def work(connection: Connection) -> list[Accepted]:
+            answers, fresh = _deduplicate(items, self._recent(connection, items))
             if fresh:
-                await connection.execute(insert(events), [_event_row(item) for item in fresh])
-                await connection.execute(self._upsert_keys(), [_key_row(item) for item in fresh])
+                self._insert_events.run(connection, map(_event_row, fresh))
+                self._upsert_keys.run(connection, map(_key_row, fresh))
             rows = [self._delivery_row(item, new) for item in fresh for new in item.deliveries]
             if rows:
-                await connection.execute(insert(deliveries), rows)
+                self._insert_deliveries.run(connection, rows)
             return answers
+
+        return await self._database.write(work)
 
     async def claim(self, destination_id: str, limit: int, *, now: float, lease_until: float) -> list[Work]:
         """Lease up to `limit` due deliveries of one destination, the longest due first."""
@@ -59,35 +72,40 @@ class Queue:
             .order_by(deliveries.c.available_at, deliveries.c.id)
             .limit(limit)
         )
-        async with self._database.writing() as connection:
-            ids = list((await connection.execute(due)).scalars())
+
+        def work(connection: Connection) -> list[Work]:
+            ids = list(connection.execute(due).scalars())
             if not ids:
                 return []
-            await connection.execute(
+            connection.execute(
                 update(deliveries)
                 .where(deliveries.c.id.in_(ids))
                 .values(lease_owner=self._worker, available_at=lease_until)
             )
-            return await _work(connection, ids)
+            return _work(connection, ids)
+
+        return await self._database.write(work)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """End leases: write each delivery's new state with its attempt, and keep the request of a failed one."""
         attempted = [_attempt_row(item) for item in settlements if item.attempt is not None]
         kept = [_kept_row(item) for item in settlements if item.kept is not None]
-        async with self._database.writing() as connection:
-            await connection.execute(_SETTLE, [_settlement_row(item) for item in settlements])
+
+        def work(connection: Connection) -> None:
+            self._end_leases.run(connection, map(_settlement_row, settlements))
             if attempted:
-                await connection.execute(self._insert_attempts(), attempted)
+                self._insert_attempts.run(connection, attempted)
             if kept:
-                await connection.execute(_KEEP_FORGET, [{"of": row["delivery_id"]} for row in kept])
-                await connection.execute(insert(kept_requests), kept)
+                connection.execute(_KEEP_FORGET, [{"of": row["delivery_id"]} for row in kept])
+                connection.execute(insert(kept_requests), kept)
+
+        await self._database.write(work)
 
     async def release(self, delivery_ids: Iterable[str]) -> None:
         """Give leases back unspent: the deliveries are claimable again at their due time."""
         rows = [{"of": delivery_id} for delivery_id in delivery_ids]
         if rows:
-            async with self._database.writing() as connection:
-                await connection.execute(_RELEASE, rows)
+            await self._database.write(lambda connection: connection.execute(_RELEASE, rows))
 
     async def release_all(self, *, now: float) -> int:
         """Give every lease back, whoever holds it. Only right where no other process works on this database.
@@ -104,9 +122,12 @@ class Queue:
             .where(PENDING, deliveries.c.lease_owner.is_not(None))
             .values(lease_owner=None, available_at=deliveries.c.due_at)
         )
-        async with self._database.writing() as connection:
-            await connection.execute(tests)
-            return (await connection.execute(leased)).rowcount
+
+        def work(connection: Connection) -> int:
+            connection.execute(tests)
+            return connection.execute(leased).rowcount
+
+        return await self._database.write(work, long=True)
 
     async def backlog(self) -> list[Backlog]:
         """What waits, for every destination that has anything waiting."""
@@ -120,21 +141,20 @@ class Queue:
             .where(PENDING)
             .group_by(deliveries.c.destination_id)
         )
-        async with self._database.reading() as connection:
-            return [Backlog(**row) for row in (await connection.execute(statement)).mappings()]
+        return await self._database.read(
+            lambda connection: [Backlog(**row) for row in connection.execute(statement).mappings()]
+        )
 
     async def next_at(self, destination_id: str) -> float | None:
         """When the next delivery of a destination may be claimed; None where none waits."""
         statement = select(func.min(deliveries.c.available_at)).where(
             deliveries.c.destination_id == destination_id, PENDING
         )
-        async with self._database.reading() as connection:
-            found: float | None = (await connection.execute(statement)).scalar()
-            return found
+        return await self._database.read(lambda connection: connection.execute(statement).scalar())
 
     async def revive(self, workspace_id: str, delivery_ids: Sequence[str], *, as_sent: bool, now: float) -> list[str]:
         """Make dead letters pending again, due now, with their retries given back. Answers the ids that were dead."""
-        values = {
+        values: dict[str, object] = {
             "state": DeliveryState.PENDING.value,
             "reason": None,
             "as_sent": as_sent,
@@ -148,7 +168,7 @@ class Queue:
 
     async def discard(self, workspace_id: str, delivery_ids: Sequence[str], *, reason: str, now: float) -> list[str]:
         """Let dead letters go. Answers the ids that were dead."""
-        values = {"state": DeliveryState.DISCARDED.value, "reason": reason, "updated_at": now}
+        values: dict[str, object] = {"state": DeliveryState.DISCARDED.value, "reason": reason, "updated_at": now}
         return await self._change_dead(workspace_id, delivery_ids, values)
 
     async def discard_pending(self, destination_id: str, *, now: float) -> int:
@@ -163,8 +183,7 @@ class Queue:
                 lease_owner=None,
             )
         )
-        async with self._database.writing() as connection:
-            return (await connection.execute(statement)).rowcount
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount, long=True)
 
     async def _change_dead(
         self, workspace_id: str, delivery_ids: Sequence[str], values: dict[str, object]
@@ -175,10 +194,9 @@ class Queue:
             .values(values)
             .returning(deliveries.c.id)
         )
-        async with self._database.writing() as connection:
-            return list((await connection.execute(statement)).scalars())
+        return await self._database.write(lambda connection: list(connection.execute(statement).scalars()))
 
-    async def _recent(self, connection: AsyncConnection, items: Sequence[Acceptance]) -> dict[tuple[str, str], float]:
+    def _recent(self, connection: Connection, items: Sequence[Acceptance]) -> dict[tuple[str, str], float]:
         """(workspace, event_id) → accepted_at of those of `items` that are known within the dedup window."""
         wanted: dict[str, set[str]] = {}
         for item in items:
@@ -191,20 +209,9 @@ class Queue:
                 event_keys.c.event_id.in_(ids),
                 event_keys.c.accepted_at > since,
             )
-            for event_id, accepted_at in await connection.execute(statement):
+            for event_id, accepted_at in connection.execute(statement):
                 found[workspace_id, event_id] = accepted_at
         return found
-
-    def _upsert_keys(self) -> Insert:
-        statement = self._database.insert(event_keys)
-        return statement.on_conflict_do_update(
-            index_elements=["workspace_id", "event_id"],
-            set_={"event_pk": statement.excluded.event_pk, "accepted_at": statement.excluded.accepted_at},
-        )
-
-    def _insert_attempts(self) -> Insert:
-        """A settlement is tried again when its commit's outcome is unknown, so an attempt may be there already."""
-        return self._database.insert(attempts).on_conflict_do_nothing()
 
     def _delivery_row(self, item: Acceptance, new: NewDelivery) -> dict[str, object]:
         leased = new.lease_until is not None
@@ -269,7 +276,7 @@ def _key_row(item: Acceptance) -> dict[str, object]:
     }
 
 
-async def _work(connection: AsyncConnection, ids: Sequence[str]) -> list[Work]:
+def _work(connection: Connection, ids: Sequence[str]) -> list[Work]:
     statement = (
         select(deliveries, events.c.body)
         .join(
@@ -278,9 +285,9 @@ async def _work(connection: AsyncConnection, ids: Sequence[str]) -> list[Work]:
         )
         .where(deliveries.c.id.in_(ids))
     )
-    rows = (await connection.execute(statement)).all()
+    rows = connection.execute(statement).all()
     replayed = [row.id for row in rows if row.as_sent]
-    kept = await read_kept_requests(connection, replayed) if replayed else {}
+    kept = read_kept_requests(connection, replayed) if replayed else {}
     found = {}
     for row in rows:
         found[row.id] = Work(
@@ -310,7 +317,7 @@ _SETTLE = (
         updated_at=bindparam("now"),
         due_at=bindparam("new_due_at"),
         available_at=bindparam("new_due_at"),
-        lease_owner=None,
+        lease_owner=null(),
     )
 )
 

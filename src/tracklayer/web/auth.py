@@ -15,7 +15,8 @@ from tracklayer.model.records import ApiKey
 def requires(scope: str) -> Guard:
     """A guard that lets a key with `scope` (or `admin`) pass, and puts its record where `caller` finds it."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    # A coroutine, because the framework runs plain functions in a thread.
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         key = _authenticate(connection)
         if scope not in key.scopes and "admin" not in key.scopes:
             raise Forbidden(f"this key lacks the scope {scope}", code="missing_scope")

@@ -64,6 +64,6 @@ def _too_large(limit: int) -> TooLarge:
 class ApiResponse(Response[Any]):
     """An answer in JSON, decimals digit for digit."""
 
-    def render(self, content: Any, media_type: str, enc_hook: Any = None) -> bytes:
+    def render(self, content: Any, media_type: str, enc_hook: Any = None) -> bytes:  # noqa: ARG002 (the framework's)
         """Encode; bytes go out as they are."""
         return content if isinstance(content, bytes) else encode_json(content)

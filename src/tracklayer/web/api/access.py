@@ -28,7 +28,7 @@ class SecretsController(Controller):
     """Secrets: written, never read."""
 
     path = "/v1/secrets"
-    tags = ["secrets"]
+    tags = ("secrets",)
 
     @get("/", guards=[requires("destinations:read")])
     async def all(self, request: ApiRequest, service: Service) -> Page[SecretView]:
@@ -60,8 +60,8 @@ class KeysController(Controller):
     """API keys: shown once."""
 
     path = "/v1/api-keys"
-    tags = ["API keys"]
-    guards = [requires("admin")]
+    tags = ("API keys",)
+    guards = (requires("admin"),)
 
     @get("/")
     async def all(self, request: ApiRequest, service: Service) -> Page[KeyView]:

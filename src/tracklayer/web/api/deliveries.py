@@ -91,7 +91,7 @@ class DeliveriesController(Controller):
     """Every delivery."""
 
     path = "/v1/deliveries"
-    tags = ["deliveries"]
+    tags = ("deliveries",)
 
     @get("/", guards=READ)
     async def all(
@@ -103,7 +103,7 @@ class DeliveriesController(Controller):
         destination_id: str | None = None,
         event_id: str | None = None,
         event_name: str | None = None,
-        state: str | None = None,
+        in_state: Annotated[str | None, Parameter(query="state")] = None,
         code: int | None = None,
         since: str | None = None,
         until: str | None = None,
@@ -113,11 +113,11 @@ class DeliveriesController(Controller):
             destination_id=destination_id,
             event_id=event_id,
             event_name=event_name,
-            state=_state(state),
+            state=_state(in_state),
             code=code,
             since=_moment("since", since),
             until=_moment("until", until),
-            ids=tuple(service.engine.sending()) if state == DeliveryState.SENDING.value else None,
+            ids=tuple(service.engine.sending()) if in_state == DeliveryState.SENDING.value else None,
         )
         rows = await service.history.deliveries(
             caller(request.scope).workspace_id, wanted, limit=limit + 1, before=read_cursor(cursor)
@@ -141,7 +141,7 @@ class DeadLettersController(Controller):
     """Deliveries that gave up."""
 
     path = "/v1/dead-letters"
-    tags = ["dead letters"]
+    tags = ("dead letters",)
 
     @get("/", guards=READ)
     async def all(

@@ -91,7 +91,7 @@ class DestinationsController(Controller):
     """Destinations."""
 
     path = "/v1/destinations"
-    tags = ["destinations"]
+    tags = ("destinations",)
 
     @get("/", guards=READ)
     async def all(

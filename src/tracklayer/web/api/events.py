@@ -78,15 +78,14 @@ class EventsController(Controller):
     """Events in and out."""
 
     path = "/v1/events"
-    tags = ["events"]
+    tags = ("events",)
 
     @post("/", status_code=200, guards=[requires("events:write")])
     async def accept(self, request: ApiRequest, service: Service) -> EventAnswer:
         """Take one event in; answered once it and its deliveries are durable."""
-        event = parse_event(
-            await request.body(), now=service.clock.now(), new_id=service.ids.event_uuid, limits=service.input_limits
-        )
-        (answer,) = await service.ingest.accept(caller(request.scope).workspace_id, [event])
+        body, now = await request.body(), service.clock.now()
+        event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits)
+        (answer,) = await service.ingest.accept(caller(request.scope).workspace_id, [event], now=now)
         return EventAnswer(id=event.event_id, received_at=rfc3339(answer.received_at), dedup_status=_word(answer))
 
     @post(
@@ -97,11 +96,11 @@ class EventsController(Controller):
     )
     async def accept_batch(self, request: ApiRequest, service: Service) -> BatchAnswer:
         """Take up to 500 events in; a bad one does not spoil the good ones."""
-        parsed = parse_batch(
-            await request.body(), now=service.clock.now(), new_id=service.ids.event_uuid, limits=service.input_limits
-        )
+        body, now = await request.body(), service.clock.now()
+        parsed = parse_batch(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits)
         events = [each for each in parsed if isinstance(each, Event)]
-        stored = iter(await service.ingest.accept(caller(request.scope).workspace_id, events) if events else [])
+        workspace_id = caller(request.scope).workspace_id
+        stored = iter(await service.ingest.accept(workspace_id, events, now=now) if events else [])
         results = [_item(each, stored) for each in parsed]
         statuses = [result.status for result in results]
         service.metrics.events.labels("rejected").inc(statuses.count("rejected"))
