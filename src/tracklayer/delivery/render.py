@@ -128,7 +128,7 @@ def stamp(
     if "user-agent" not in given:
         headers.append(("User-Agent", agent))
     headers += (
-        ("X-TrackLayer-Event-Id", quote(event_id, safe=_PRINTABLE)),
+        ("X-TrackLayer-Event-Id", event_id if _PLAIN.fullmatch(event_id) else quote(event_id, safe=_PRINTABLE)),
         ("X-TrackLayer-Delivery-Id", delivery_id),
         ("X-TrackLayer-Attempt", str(attempt)),
         ("X-TrackLayer-Timestamp", str(timestamp)),
@@ -146,6 +146,7 @@ def stamp(
     )
 
 
+_PLAIN = re.compile(r"[\x21-\x7e]+")
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 """What an event id keeps in its header; anything else (spaces, other alphabets) is percent-encoded as UTF-8."""
 

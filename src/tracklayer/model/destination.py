@@ -85,7 +85,7 @@ class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     signing: Signing | None = None  # None: not signed
     filter: dict[str, Json] = msgspec.field(default_factory=dict)
     template: str | None = None  # None: the canonical event as JSON
-    retry: Retry = Retry()
+    retry: Retry = msgspec.field(default_factory=Retry)
     success: Success | None = None
     rate_limit: RateLimit | None = None
     consent: Consent | None = None

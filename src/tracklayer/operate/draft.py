@@ -43,7 +43,7 @@ class DestinationDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     signing: SigningDraft | UnsetType | None = UNSET
     filter: dict[str, Json] | None = None
     template: str | None = None
-    retry: Retry = Retry()
+    retry: Retry = msgspec.field(default_factory=Retry)
     success: Success | None = None
     rate_limit: RateLimit | None = None
     consent: Consent | None = None

@@ -19,21 +19,26 @@ class InputLimits(msgspec.Struct, frozen=True, kw_only=True):
     batch_events: int = 500
 
 
+class Rejected(msgspec.Struct, frozen=True):
+    """An item of a batch that is no event: the id that it gives itself, where it has one, and what is wrong."""
+
+    event_id: str | None
+    error: TrackLayerError
+
+
 def parse_event(raw: bytes, *, now: float, new_id: Callable[[], str], limits: InputLimits) -> Event:
     """The body of `POST /v1/events` as a canonical event. Raises `Malformed`, `TooLarge` or `Invalid`."""
     return normalize(read_event(raw, limits), now=now, new_id=new_id)
 
 
-def parse_batch(
-    raw: bytes, *, now: float, new_id: Callable[[], str], limits: InputLimits
-) -> list[Event | TrackLayerError]:
+def parse_batch(raw: bytes, *, now: float, new_id: Callable[[], str], limits: InputLimits) -> list[Event | Rejected]:
     """The body of `POST /v1/events/batch`: for each item its event, or why it is none (pointer into the whole body).
 
     Raises `Malformed`, `TooLarge` or `Invalid` only for what is wrong with the batch itself.
     """
     items = read_batch(raw, limits)
     may_be_too_large = len(raw) > limits.event_bytes  # a part is not longer than the whole
-    results: list[Event | TrackLayerError] = []
+    results: list[Event | Rejected] = []
     for index, item in enumerate(items):
         try:
             event = normalize(item, now=now, new_id=new_id)
@@ -41,10 +46,16 @@ def parse_batch(
                 _check_size(len(encode_json(item)), limits)
         except TrackLayerError as error:
             # Without its traceback, which would hold on to this frame and so to the whole batch.
-            results.append(error.under(pointer("events", index)).with_traceback(None))
+            error.under(pointer("events", index)).with_traceback(None)
+            results.append(Rejected(_event_id(item), error))
         else:
             results.append(event)
     return results
+
+
+def _event_id(item: Json) -> str | None:
+    found = item.get("event_id") if isinstance(item, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def read_event(raw: bytes, limits: InputLimits) -> Json:

@@ -9,23 +9,30 @@ another matter: every commit happens in a thread, where it holds nobody up.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Insert, Table, Update, create_engine, event
+from sqlalchemy import Connection, Engine, Insert, RootTransaction, Select, Table, Update, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from tracklayer.errors import Unavailable
+from tracklayer.store.group_commit import GroupCommit
 
 READERS = 4
+LARGEST = 100  # pieces of work in one transaction
+PATIENCE = 5.0  # seconds to wait for another process that is writing
+GLANCE = 0.01  # seconds between looks whether it is done
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -34,9 +41,10 @@ Work = Callable[[Connection], T]
 class Database:
     """One writer and a few readers.
 
-    SQLite allows one writing transaction at a time; taking turns here (an asyncio lock) instead of in the database
-    means that nobody ever waits in a busy loop. Every database error leaves as `Unavailable`: the transaction was
-    rolled back, nothing was taken, and the next one starts afresh.
+    SQLite allows one writing transaction at a time; taking turns here instead of in the database means that nobody
+    ever waits in a busy loop. Every database error leaves as `Unavailable`: the transaction was
+    rolled back, nothing was taken, and the next one starts afresh. Only a row that the schema refuses leaves as
+    SQLAlchemy's `IntegrityError`: that is a fault of ours, and whoever tried it again would try for ever.
     """
 
     def __init__(self, url: str) -> None:
@@ -46,45 +54,51 @@ class Database:
             raise Unavailable(f"{parsed.get_backend_name()} is not supported yet: expected sqlite:///…")
         self._writer = create_engine(parsed.set(drivername="sqlite"), pool_size=1, max_overflow=0)
         self._reader = create_engine(parsed.set(drivername="sqlite"), pool_size=READERS, max_overflow=0)
-        _prepare_sqlite(self._writer, begin="BEGIN IMMEDIATE")
-        _prepare_sqlite(self._reader, begin="BEGIN")
-        self._turn = asyncio.Lock()
+        _prepare_sqlite(self._writer, begin="BEGIN IMMEDIATE", busy_timeout=0)  # `_begin` waits
+        _prepare_sqlite(self._reader, begin="BEGIN", busy_timeout=PATIENCE)
+        self._writes: GroupCommit[tuple[Work[Any], bool], Any] = GroupCommit(self._transaction, largest=LARGEST)
         self._committing = ThreadPoolExecutor(1, "tracklayer-commit")
         self._reading = ThreadPoolExecutor(READERS, "tracklayer-read")
 
     async def write(self, work: Work[T], *, long: bool = False) -> T:
-        """Run `work` in one transaction and answer once it is durable; whatever is raised rolls it back.
+        """Run `work` in a transaction and answer once it is durable; whatever it raises undoes it.
 
-        `long` work (over many rows) runs in a thread as a whole. A caller that is cancelled leaves the transaction
-        to end by itself.
+        All that waits shares the next transaction and so its fsync; each has a savepoint of its own, so that one
+        that fails takes none with it. `long` work (over many rows) runs in a thread. A caller that is cancelled
+        leaves its work to end by itself.
         """
-        return await asyncio.shield(asyncio.create_task(self._write(work, long=long)))
+        answer: T = await self._writes.submit((work, long))
+        return answer
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent view of what is committed, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
 
-    async def _write(self, work: Work[T], *, long: bool) -> T:
-        loop = asyncio.get_running_loop()
-        async with self._turn:
-            with _unavailable_on_error():
-                if long:
-                    return await loop.run_in_executor(self._committing, self._transaction, work)
-                with self._writer.connect() as connection:
-                    transaction = connection.begin()
-                    answer = work(connection)
-                    await loop.run_in_executor(self._committing, transaction.commit)
-                    return answer
-
-    def _transaction(self, work: Work[T]) -> T:
-        with self._writer.begin() as connection:
-            return work(connection)
+    async def _transaction(self, works: list[tuple[Work[Any], bool]]) -> list[Any]:
+        """The works' answers, or what they raised, after one commit."""
+        in_thread = partial(asyncio.get_running_loop().run_in_executor, self._committing)
+        with _unavailable_on_error(), self._writer.connect() as connection:
+            transaction = await _begin(connection)
+            savepoints = connection.connection.cursor()
+            answers = []
+            for work, long in works:
+                savepoints.execute("SAVEPOINT work")
+                try:
+                    answers.append(await in_thread(_run, work, connection) if long else _run(work, connection))
+                except Exception as error:
+                    if not connection.connection.in_transaction:  # SQLite gave up on the whole of it
+                        raise
+                    savepoints.execute("ROLLBACK TO work")
+                    answers.append(error)
+                savepoints.execute("RELEASE work")
+            await in_thread(transaction.commit)
+            return answers
 
     def _read(self, work: Work[T]) -> T:
         with _unavailable_on_error(), self._reader.connect() as connection:
             return work(connection)
 
-    def statement(self, core: Insert | Update, *names: str) -> Statement:
+    def statement(self, core: Insert | Select[Any] | Update, *names: str) -> Statement:
         """`core` with the parameters `names`, compiled for this database once and for all."""
         return Statement(core.compile(dialect=self._writer.dialect, column_keys=names or None))
 
@@ -102,11 +116,11 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection, once the transaction that runs has ended."""
-        async with self._turn:
-            self._committing.shutdown()
-            self._reading.shutdown()
-            self._writer.dispose()
-            self._reader.dispose()
+        await self._writes.drain()
+        self._committing.shutdown()
+        self._reading.shutdown()
+        self._writer.dispose()
+        self._reader.dispose()
 
 
 class Statement:
@@ -115,11 +129,45 @@ class Statement:
     def __init__(self, compiled: SQLCompiler) -> None:
         """`compiled` has positional parameters."""
         self._sql = str(compiled)
-        self._values = itemgetter(*compiled.positiontup)
+        self._values = itemgetter(*(compiled.positiontup or ()))
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
-        """Execute it for every row (a mapping from parameter to value, as the driver takes it)."""
-        connection.exec_driver_sql(self._sql, [self._values(row) for row in rows])
+        """Execute it for every row (a mapping from parameter to value, as the driver takes it), if there are any."""
+        values = [self._values(row) for row in rows]
+        if values:
+            _cursor(connection).executemany(self._sql, values)
+
+    def all(self, connection: Connection, row: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Every row that it answers for one set of parameters, as the driver gives them."""
+        cursor = _cursor(connection)
+        cursor.execute(self._sql, self._values(row))
+        return list(cursor.fetchall())
+
+
+def _cursor(connection: Connection) -> DBAPICursor:
+    return connection.connection.cursor()
+
+
+def _run(work: Work[T], connection: Connection) -> T:
+    with _unavailable_on_error():
+        return work(connection)
+
+
+async def _begin(connection: Connection) -> RootTransaction:
+    """Begin to write; where another process is writing (the command line, a backup), wait and let the loop run on."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    while True:
+        try:
+            return connection.begin()
+        except OperationalError as error:
+            if not _is_busy(error) or loop.time() >= deadline:
+                raise
+        await asyncio.sleep(GLANCE)
+
+
+def _is_busy(error: OperationalError) -> bool:
+    return isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class _unavailable_on_error:  # noqa: N801 (reads as the verb that it is in a with statement)
@@ -128,10 +176,12 @@ class _unavailable_on_error:  # noqa: N801 (reads as the verb that it is in a wi
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, DBAPIError):
-            raise Unavailable(f"the database cannot do this now: {error.orig}") from error
+            error = error.orig
+        if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+            raise Unavailable(f"the database cannot do this now: {error}") from error
 
 
-def _prepare_sqlite(engine: Engine, *, begin: str) -> None:
+def _prepare_sqlite(engine: Engine, *, begin: str, busy_timeout: float) -> None:
     """Write-ahead log, an fsync at every commit, and transactions that begin when we say so.
 
     The driver's own way is to begin a transaction late, at the first write; see SQLAlchemy's page on SQLite,
@@ -145,10 +195,10 @@ def _prepare_sqlite(engine: Engine, *, begin: str) -> None:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
-            "busy_timeout=5000",
             "foreign_keys=ON",
             "cache_size=-16000",
             "temp_store=MEMORY",
+            f"busy_timeout={busy_timeout * 1000:.0f}",  # the last: until here the driver's own 5 s hold
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

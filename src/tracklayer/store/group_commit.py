@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -14,10 +14,12 @@ class GroupCommit(Generic[Item, Answer]):
     """Collects items while `commit` runs and hands the next lot over together.
 
     One fsync then makes many items durable, and a lone caller waits for nobody. When `commit` raises, everybody
-    of that lot gets the error.
+    of that lot gets the error; an answer that is an exception is raised to the one whom it answers.
     """
 
-    def __init__(self, commit: Callable[[list[Item]], Awaitable[list[Answer]]], *, largest: int) -> None:
+    def __init__(
+        self, commit: Callable[[list[Item]], Awaitable[Sequence[Answer | Exception]]], *, largest: int
+    ) -> None:
         """`largest` bounds how many items one transaction takes."""
         self._commit = commit
         self._largest = largest
@@ -53,11 +55,16 @@ class GroupCommit(Generic[Item, Answer]):
     async def _commit_lot(self, lot: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._commit([item for item, _ in lot])
+            answered = list(zip(lot, answers, strict=True))
         except Exception as error:
             for _, future in lot:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), answer in zip(lot, answers, strict=True):
-            if not future.done():
+        for (_, future), answer in answered:
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
                 future.set_result(answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, null, select, update
+from sqlalchemy import Connection, bindparam, func, insert, null, select, update
 
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import encode_json, event_from_json
@@ -39,11 +39,25 @@ class Queue:
                 set_={"event_pk": keys.excluded.event_pk, "accepted_at": keys.excluded.accepted_at},
             )
         )
+        self._select_keys = database.statement(
+            select(event_keys.c.event_id, event_keys.c.accepted_at).where(
+                event_keys.c.workspace_id == bindparam("in_workspace"),
+                event_keys.c.event_id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value)),
+                event_keys.c.accepted_at > bindparam("since"),
+            )
+        )
         self._insert_events = database.statement(insert(events))
         self._insert_deliveries = database.statement(insert(deliveries))
         self._end_leases = database.statement(_SETTLE)
         # A settlement is tried again when its commit's outcome is unknown, so an attempt may be there already.
         self._insert_attempts = database.statement(database.insert(attempts).on_conflict_do_nothing())
+        keeping = database.insert(kept_requests)
+        self._upsert_kept = database.statement(
+            keeping.on_conflict_do_update(
+                index_elements=["delivery_id"],
+                set_={column.name: keeping.excluded[column.name] for column in kept_requests.c},
+            )
+        )
 
     async def accept(self, items: Sequence[Acceptance]) -> list[Accepted]:
         """Store events with their deliveries; the answer is in the order of `items`.
@@ -53,16 +67,14 @@ class Queue:
         """
 
         def work(connection: Connection) -> list[Accepted]:
-            answers, fresh = _deduplicate(items, self._recent(connection, items))
-            if fresh:
-                self._insert_events.run(connection, map(_event_row, fresh))
-                self._upsert_keys.run(connection, map(_key_row, fresh))
-            rows = [self._delivery_row(item, new) for item in fresh for new in item.deliveries]
-            if rows:
-                self._insert_deliveries.run(connection, rows)
+            answers, fresh = _deduplicate(items, self._recent(connection, items), self._dedup_window)
+            self._insert_events.run(connection, map(_event_row, fresh))
+            self._upsert_keys.run(connection, map(_key_row, fresh))
+            rows = (self._delivery_row(item, new) for item in fresh for new in item.deliveries)
+            self._insert_deliveries.run(connection, rows)
             return answers
 
-        return await self._database.write(work)
+        return await self._database.write(work) if items else []
 
     async def claim(self, destination_id: str, limit: int, *, now: float, lease_until: float) -> list[Work]:
         """Lease up to `limit` due deliveries of one destination, the longest due first."""
@@ -93,11 +105,8 @@ class Queue:
 
         def work(connection: Connection) -> None:
             self._end_leases.run(connection, map(_settlement_row, settlements))
-            if attempted:
-                self._insert_attempts.run(connection, attempted)
-            if kept:
-                connection.execute(_KEEP_FORGET, [{"of": row["delivery_id"]} for row in kept])
-                connection.execute(insert(kept_requests), kept)
+            self._insert_attempts.run(connection, attempted)
+            self._upsert_kept.run(connection, kept)
 
         await self._database.write(work)
 
@@ -204,12 +213,8 @@ class Queue:
         since = min(item.received_at for item in items) - self._dedup_window
         found: dict[tuple[str, str], float] = {}
         for workspace_id, ids in wanted.items():
-            statement = select(event_keys.c.event_id, event_keys.c.accepted_at).where(
-                event_keys.c.workspace_id == workspace_id,
-                event_keys.c.event_id.in_(ids),
-                event_keys.c.accepted_at > since,
-            )
-            for event_id, accepted_at in connection.execute(statement):
+            parameters = {"in_workspace": workspace_id, "ids": encode_json(list(ids)), "since": since}
+            for event_id, accepted_at in self._select_keys.all(connection, parameters):
                 found[workspace_id, event_id] = accepted_at
         return found
 
@@ -239,14 +244,17 @@ class Queue:
 
 
 def _deduplicate(
-    items: Sequence[Acceptance], known: dict[tuple[str, str], float]
+    items: Sequence[Acceptance], known: dict[tuple[str, str], float], window: float
 ) -> tuple[list[Accepted], list[Acceptance]]:
-    """Answers in order, and those that are new; the first of two equal ids in one batch wins."""
+    """Answers in order, and those that are new; the first of two equal ids in one batch wins.
+
+    Each item has its own window, for those that share a commit need not have come at the same moment.
+    """
     answers, fresh = [], []
     for item in items:
         key = (item.workspace_id, item.event.event_id)
         earlier = known.get(key)
-        if earlier is None:
+        if earlier is None or earlier <= item.received_at - window:
             known[key] = item.received_at
             fresh.append(item)
             answers.append(Accepted(False, item.received_at))
@@ -326,8 +334,6 @@ _RELEASE = (
     .where(deliveries.c.id == bindparam("of"), PENDING)
     .values(lease_owner=None, available_at=deliveries.c.due_at)
 )
-
-_KEEP_FORGET = delete(kept_requests).where(kept_requests.c.delivery_id == bindparam("of"))
 
 
 def _settlement_row(item: Settlement) -> dict[str, object]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, get
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
@@ -20,11 +21,23 @@ from tracklayer.web.api.destinations import DestinationsController
 from tracklayer.web.api.events import EventsController
 from tracklayer.web.api.system import healthz, metrics, readyz
 from tracklayer.web.exchange import ApiRequest, ApiResponse
+from tracklayer.web.ingest_app import IngestApp
+from tracklayer.web.ingest_openapi import described
 from tracklayer.web.problems import EXCEPTION_HANDLERS
 
 
-def create_app(service: Service) -> Litestar:
-    """The application over one service, which it starts and stops with itself."""
+def create_app(service: Service) -> IngestApp:
+    """The whole application over one service, which it starts and stops with itself."""
+    return IngestApp(service, _api(service))
+
+
+@get("/openapi.json", include_in_schema=False)
+async def openapi(request: ApiRequest) -> dict[str, Any]:
+    """The API's description (OpenAPI 3.1), made from the handlers."""
+    return described(request.app.openapi_schema.to_schema())
+
+
+def _api(service: Service) -> Litestar:
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
@@ -45,6 +58,7 @@ def create_app(service: Service) -> Litestar:
             healthz,
             readyz,
             metrics,
+            openapi,
         ],
         state=State({"service": service}),
         dependencies={"service": Provide(lambda: service, sync_to_thread=False, use_cache=True)},
@@ -57,8 +71,7 @@ def create_app(service: Service) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="TrackLayer",
             version=__version__,
-            path="/",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            render_plugins=[JsonRenderPlugin(path="/litestar.json")],  # without the ingest calls: not the one to use
             components=Components(
                 security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="An API key.")}
             ),

@@ -10,6 +10,7 @@ from litestar.types import Guard
 
 from tracklayer.errors import Forbidden, Unauthorized
 from tracklayer.model.records import ApiKey
+from tracklayer.operate.keys import Keys
 
 
 def requires(scope: str) -> Guard:
@@ -17,10 +18,8 @@ def requires(scope: str) -> Guard:
 
     # A coroutine, because the framework runs plain functions in a thread.
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        key = _authenticate(connection)
-        if scope not in key.scopes and "admin" not in key.scopes:
-            raise Forbidden(f"this key lacks the scope {scope}", code="missing_scope")
-        connection.scope["auth"] = key
+        keys: Keys = connection.app.state.service.keys
+        connection.scope["auth"] = authorize(keys, connection.headers.get("authorization"), scope)
 
     return guard
 
@@ -31,14 +30,19 @@ def caller(scope: Any) -> ApiKey:
     return key
 
 
-def _authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
-    header = connection.headers.get("authorization")
+def authorize(keys: Keys, header: str | None, scope: str) -> ApiKey:
+    """The key behind an Authorization header, if it has `scope` or is an admin's.
+
+    Raises `Unauthorized` or `Forbidden`.
+    """
     if header is None:
         raise Unauthorized("no API key: expected the header Authorization: Bearer tl_live_…", code="missing_key")
-    kind, _, key = header.partition(" ")
-    if kind.lower() != "bearer" or not key.strip():
+    kind, _, text = header.partition(" ")
+    if kind.lower() != "bearer" or not text.strip():
         raise Unauthorized("the Authorization header is not of the form: Bearer tl_live_…", code="bad_authorization")
-    found: ApiKey | None = connection.app.state.service.keys.find(key.strip())
-    if found is None:
+    key = keys.find(text.strip())
+    if key is None:
         raise Unauthorized("this API key is not known: it was revoked, or is mistyped", code="unknown_key")
-    return found
+    if scope not in key.scopes and "admin" not in key.scopes:
+        raise Forbidden(f"this key lacks the scope {scope}", code="missing_scope")
+    return key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 from litestar import Request, Response
@@ -10,10 +9,8 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 
 from tracklayer.decoding import decode_as, decode_object
-from tracklayer.errors import Malformed, TooLarge
 from tracklayer.model.event import encode_json
-
-_GZIP = 16 + zlib.MAX_WBITS
+from tracklayer.web.unpack import too_large, unpack
 
 
 class ApiRequest(Request[Any, Any, Any]):
@@ -26,8 +23,8 @@ class ApiRequest(Request[Any, Any, Any]):
             try:
                 raw = await super().body()
             except RequestEntityTooLarge as error:
-                raise _too_large(limit) from error
-            self._body = self._connection_state.body = _unpacked(self, raw, limit)
+                raise too_large(limit) from error
+            self._body = self._connection_state.body = unpack(raw, self.headers.get("content-encoding"), limit)
         return self._body
 
     async def json(self) -> Any:
@@ -37,28 +34,6 @@ class ApiRequest(Request[Any, Any, Any]):
         if field is None or field.annotation in (dict, Any) or field.origin is dict:
             return decode_object(raw)
         return decode_as(raw or b"{}", field.annotation)
-
-
-def _unpacked(request: ApiRequest, raw: bytes, limit: int) -> bytes:
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("", "identity"):
-        return raw
-    if encoding not in ("gzip", "x-gzip"):
-        raise Malformed(f"Content-Encoding {encoding!r} is not understood: expected gzip", code="unsupported_encoding")
-    unpacker = zlib.decompressobj(_GZIP)
-    try:
-        body = unpacker.decompress(raw, limit + 1)
-    except zlib.error as error:
-        raise Malformed(f"the body is not valid gzip: {error}") from error
-    if len(body) > limit:
-        raise _too_large(limit)
-    if not unpacker.eof:
-        raise Malformed("the body is not valid gzip: it ends too early")
-    return body
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the request's body is over {limit} bytes (unpacked)", code="request_too_large")
 
 
 class ApiResponse(Response[Any]):

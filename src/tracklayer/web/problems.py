@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 
 from tracklayer.errors import (
     Conflict,
@@ -47,8 +47,16 @@ def problem_fields(error: TrackLayerError) -> dict[str, Any]:
     return fields if error.pointer is None else {**fields, "pointer": error.pointer}
 
 
-def on_error(_request: Request[Any, Any, Any], error: TrackLayerError) -> Response[bytes]:
-    """One of ours."""
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as it goes out."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+def problem(error: TrackLayerError) -> Problem:
+    """One of ours as an answer."""
     status, title = next(known for kind, known in _STATUS.items() if isinstance(error, kind))
     headers = {}
     if isinstance(error, Unavailable):
@@ -58,25 +66,40 @@ def on_error(_request: Request[Any, Any, Any], error: TrackLayerError) -> Respon
     return _problem(status, title, problem_fields(error), headers)
 
 
+def on_error(_request: Request[Any, Any, Any], error: TrackLayerError) -> Response[bytes]:
+    """One of ours, raised in a handler."""
+    return _response(problem(error))
+
+
 def on_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """One of the framework's: no such route, a wrong method, a query that does not fit."""
     extra = error.extra if isinstance(error.extra, list) else []
     detail = "; ".join(f"{each.get('key')}: {each.get('message')}" for each in extra) or error.detail
     fields = {"code": _CODES.get(error.status_code, "bad_request"), "detail": detail}
-    return _problem(error.status_code, error.detail if extra else "Request refused", fields, dict(error.headers or {}))
+    title = error.detail if extra else "Request refused"
+    return _response(_problem(error.status_code, title, fields, dict(error.headers or {})))
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A fault of ours: logged whole, shown without a word of it."""
     log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
-    fields = {"code": "internal", "detail": "something went wrong on our side; it is in the log"}
-    return _problem(HTTP_500_INTERNAL_SERVER_ERROR, "Internal error", fields, {})
+    return _response(INTERNAL)
 
 
-def _problem(status: int, title: str, fields: dict[str, Any], headers: dict[str, str]) -> Response[bytes]:
+def _problem(status: int, title: str, fields: dict[str, Any], headers: dict[str, str]) -> Problem:
     body = {"type": "about:blank", "title": title, "status": status, **fields}
-    return Response(encode_json(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Problem(status=status, headers=((b"content-type", MEDIA_TYPE.encode()), *encoded), body=encode_json(body))
 
+
+def _response(problem: Problem) -> Response[bytes]:
+    headers = {name.decode(): value.decode() for name, value in problem.headers if name != b"content-type"}
+    return Response(problem.body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+INTERNAL = _problem(
+    500, "Internal error", {"code": "internal", "detail": "something went wrong on our side; it is in the log"}, {}
+)
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {
     TrackLayerError: on_error,

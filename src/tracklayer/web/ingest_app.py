@@ -1,0 +1,151 @@
+"""`POST /v1/events` and `/v1/events/batch`, in plain ASGI.
+
+This is the one hot surface: a request here costs what its event costs, and the framework's routing, injection and
+response objects would triple it (docs/performance.md). Everything else goes on to the framework's application.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from tracklayer.errors import Malformed, TrackLayerError
+from tracklayer.model.event import Event, encode_json
+from tracklayer.model.moment import rfc3339
+from tracklayer.model.work import Accepted
+from tracklayer.service import Service
+from tracklayer.sources.native import Rejected, parse_batch, parse_event
+from tracklayer.web.auth import authorize
+from tracklayer.web.problems import INTERNAL, Problem, problem, problem_fields
+from tracklayer.web.unpack import too_large, unpack
+
+log = structlog.get_logger("tracklayer.web")
+
+_JSON = (b"content-type", b"application/json")
+_SCOPE = "events:write"
+
+
+class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one event."""
+
+    id: str
+    received_at: str
+    dedup_status: str
+
+
+class BatchItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one event of a batch; `id` is null where a rejected one has none."""
+
+    id: str | None
+    status: str
+    error: dict[str, Any] | None = None
+
+
+class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch; `results` is in the order of the request."""
+
+    batch_id: str
+    accepted: int
+    duplicates: int
+    rejected: int
+    results: list[BatchItem]
+
+
+class IngestApp:
+    """Answers the two ingest calls itself, and hands every other request on."""
+
+    def __init__(self, service: Service, rest: ASGIApp) -> None:
+        self._service = service
+        self._rest = rest
+        self._calls = {"/v1/events": (200, self._event), "/v1/events/batch": (202, self._batch)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        call = self._calls.get(scope["path"].rstrip("/")) if scope.get("method") == "POST" else None
+        if call is None:
+            await self._rest(scope, receive, send)
+            return
+        status, take = call
+        try:
+            headers = dict(scope["headers"])
+            key = authorize(self._service.keys, _text(headers.get(b"authorization")), _SCOPE)
+            body = await self._body(headers, receive)
+            answer = await take(key.workspace_id, body)
+        except TrackLayerError as error:
+            self._service.metrics.events.labels("refused").inc()
+            await _send(send, problem(error))
+        except Exception:
+            log.exception("request_failed", method="POST", path=scope["path"])
+            await _send(send, INTERNAL)
+        else:
+            await _send(send, Problem(status=status, headers=(_JSON,), body=encode_json(answer)))
+
+    async def _event(self, workspace_id: str, body: bytes) -> EventAnswer:
+        """Take one event in; answered once it and its deliveries are durable."""
+        service = self._service
+        now = service.clock.now()
+        event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits)
+        (answer,) = await service.ingest.accept(workspace_id, [event], now=now)
+        received_at = rfc3339(answer.received_at) if answer.duplicate else event.received_at
+        return EventAnswer(id=event.event_id, received_at=received_at, dedup_status=_word(answer))
+
+    async def _batch(self, workspace_id: str, body: bytes) -> BatchAnswer:
+        """Take up to 500 events in; a bad one does not spoil the good ones."""
+        service = self._service
+        now = service.clock.now()
+        parsed = parse_batch(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits)
+        events = [each for each in parsed if isinstance(each, Event)]
+        stored = iter(await service.ingest.accept(workspace_id, events, now=now) if events else [])
+        results = [
+            BatchItem(id=each.event_id, status="rejected", error=problem_fields(each.error))
+            if isinstance(each, Rejected)
+            else BatchItem(id=each.event_id, status=_word(next(stored)))
+            for each in parsed
+        ]
+        statuses = [result.status for result in results]
+        rejected = statuses.count("rejected")
+        service.metrics.events.labels("rejected").inc(rejected)
+        return BatchAnswer(
+            batch_id=service.ids.new("bat"),
+            accepted=statuses.count("accepted"),
+            duplicates=statuses.count("duplicate"),
+            rejected=rejected,
+            results=results,
+        )
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        limit = self._service.settings.request_limit
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > limit:
+            raise too_large(limit)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise Malformed("the connection closed before the whole body had come")
+            part = message["body"]
+            size += len(part)
+            if size > limit:
+                raise too_large(limit)
+            parts.append(part)
+            if not message.get("more_body", False):
+                raw = parts[0] if len(parts) == 1 else b"".join(parts)
+                return unpack(raw, _text(headers.get(b"content-encoding")), limit)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _word(answer: Accepted) -> str:
+    return "duplicate" if answer.duplicate else "accepted"
+
+
+async def _send(send: Send, answer: Problem) -> None:
+    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
