@@ -35,22 +35,19 @@ class GroupCommit(Generic[Item, Answer]):
         """Queue one item; the future has its answer once the transaction is durable."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return future
 
     async def drain(self) -> None:
         """Return when nothing waits any more."""
-        while self._task is not None:
+        while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        try:
-            while self._waiting:
-                lot, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
-                await self._commit_lot(lot)
-        finally:
-            self._task = None
+        while self._waiting:
+            lot, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
+            await self._commit_lot(lot)
 
     async def _commit_lot(self, lot: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
@@ -61,6 +58,10 @@ class GroupCommit(Generic[Item, Answer]):
                 if not future.done():
                     future.set_exception(error)
             return
+        except asyncio.CancelledError:  # the loop ends: whether it was stored, nobody can say
+            for _, future in lot:
+                future.cancel()
+            raise
         for (_, future), answer in answered:
             if future.done():
                 continue
