@@ -130,7 +130,13 @@ def test_a_list_matches_when_any_item_does(spec: dict[str, Any], expected: bool)
     assert matches(spec) is expected
 
 
-@pytest.mark.parametrize("path", ["properties.coupon", "user_data.phone", "nowhere", "nowhere.at.all"])
+def test_a_path_that_begins_with_no_field_of_an_event_is_refused_with_what_was_probably_meant() -> None:
+    with pytest.raises(Invalid, match="'event_nam' is no field of an event: did you mean event_name") as caught:
+        compile_filter({"$or": [{"event_nam": "purchase"}]})
+    assert caught.value.pointer == "/$or/0/event_nam"
+
+
+@pytest.mark.parametrize("path", ["properties.coupon", "user_data.phone", "properties.nowhere", "context.nowhere.at.all"])
 def test_null_and_missing_are_both_absent(path: str) -> None:
     holds = [
         None,
@@ -306,7 +312,7 @@ OPERATORS = st.fixed_dictionaries(
         "$contains": SCALARS.filter(lambda value: value is not None),
     },
 )
-PATHS = st.sampled_from(["event_name", "platform", "p", "p.a", "p.a.0", "p.0.b"])
+PATHS = st.sampled_from(["event_name", "platform", "properties", "properties.a", "properties.a.0", "properties.0.b"])
 LEAVES = st.dictionaries(PATHS, SCALARS | st.lists(SCALARS, max_size=3) | OPERATORS, max_size=3)
 SPECS = st.recursive(
     LEAVES,
@@ -318,7 +324,7 @@ SPECS = st.recursive(
     max_leaves=6,
 )
 EVENTS = st.fixed_dictionaries(
-    {"event_name": st.sampled_from(["a", "ab", "b"])}, optional={"platform": SCALARS, "p": JSON}
+    {"event_name": st.sampled_from(["a", "ab", "b"])}, optional={"platform": SCALARS, "properties": JSON}
 )
 
 
@@ -399,7 +405,7 @@ def test_the_explanation_and_the_index_agree_with_matching(spec: dict[str, Any],
         assert fields["event_name"] in compiled.event_names
 
 
-@given(st.dictionaries(st.text(max_size=5) | st.sampled_from(["$or", "$not", "a.b"]), JSON | OPERATORS), EVENTS)
+@given(st.dictionaries(st.text(max_size=5) | st.sampled_from(["$or", "$not", "context", "user_data.b"]), JSON | OPERATORS), EVENTS)
 def test_any_json_compiles_or_is_refused_with_a_pointer(spec: dict[str, Any], fields: dict[str, Any]) -> None:
     try:
         compiled = compile_filter(spec)

@@ -22,11 +22,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import reduce
 
-from tracklayer.model.event import Json
+from tracklayer.model.event import Event, Json
 from tracklayer.pipeline.operators import Check, Place, compile_checks, refused, show
 
+ROOTS = Event.__struct_fields__  # a path that begins elsewhere could never match: a typing mistake
 MAX_DEPTH = 8  # filters within filters, the outermost counted
 MAX_KEYS = 100  # conditions of one filter
 MAX_FILTERS = 100  # filters under one $and or $or
@@ -106,6 +108,10 @@ def _condition(key: Json, value: Json, at: Place, depth: int) -> _Condition | No
     if len(key) > MAX_PATH or not all(key.split(".")):
         expected = f"expected names joined by dots, at most {MAX_PATH} characters"
         raise refused(f"{show(key)} is not a path: {expected}", here)
+    root = key.partition(".")[0]
+    if root not in ROOTS:
+        likely = get_close_matches(root, ROOTS, 1)
+        raise refused(f"{show(root)} is no field of an event{f': did you mean {likely[0]}?' if likely else ''}", here)
     checks = compile_checks(value, here)
     return _value_condition(key, checks) if checks else None
 
