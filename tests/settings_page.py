@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tracklayer.settings import Entry, settings_table
+from tracklayer.settings import CLIENT_VARIABLES, Entry, settings_table
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -22,6 +22,14 @@ Sizes take `KiB`, `MiB` and `GiB`, or plain bytes. Durations take `ms`, `s`, `m`
 
 **Kubernetes**: a Service named `tracklayer` puts variables such as `TRACKLAYER_PORT=tcp://…` into every pod
 of its namespace. Set `enableServiceLinks: false` on the pod, or give the Service another name.
+
+## For the commands that call a server
+
+`tracklayer destinations`, `events`, `dead-letters` and `keys` read these too; the server ignores them.
+
+| variable | meaning |
+|---|---|
+{client}
 """
 
 
@@ -29,7 +37,8 @@ def page() -> str:
     """The whole page."""
     rows = ["| variable | default | meaning | expected |", "|---|---|---|---|"]
     rows += [_row(entry) for entry in settings_table()]
-    return _BEFORE + "\n".join(rows) + "\n" + _AFTER
+    client = [f"| `{variable}` | {meaning} |" for variable, meaning in CLIENT_VARIABLES.items()]
+    return _BEFORE + "\n".join(rows) + "\n" + _AFTER.format(client="\n".join(client))
 
 
 def _row(entry: Entry) -> str:

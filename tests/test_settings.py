@@ -11,7 +11,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.settings_page import PAGE, page
-from tracklayer.settings import Entry, Settings, SettingsError, async_database_url, load_settings, settings_table
+from tracklayer.settings import (
+    CLIENT_VARIABLES,
+    Entry,
+    Settings,
+    SettingsError,
+    async_database_url,
+    load_settings,
+    settings_table,
+)
 
 KEY = bytes(range(224, 256))
 
@@ -158,6 +166,13 @@ def test_a_variable_that_is_like_no_setting_points_at_the_docs() -> None:
 
 def test_variables_of_other_programs_are_left_alone() -> None:
     assert load_settings({"MY_TRACKLAYER_PORT": "x", "TRACKLAYERPORT": "x", "tracklayer_port": "x"}) == Settings()
+
+
+@pytest.mark.parametrize("name", CLIENT_VARIABLES)
+def test_variables_of_the_commands_are_known_and_do_not_concern_the_server(name: str) -> None:
+    assert load_settings({name: "anything at all"}) == Settings()
+    with pytest.raises(SettingsError, match=f"is not a setting: did you mean {name}"):
+        load_settings({name + "S": "1"})
 
 
 @pytest.mark.parametrize(

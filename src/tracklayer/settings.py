@@ -1,6 +1,7 @@
 """Every setting: its name, meaning, default and limits stand once, on its field in `Settings`.
 
 `load_settings` reads them from the environment (`TRACKLAYER_PORT`) and the command line (`port`), which wins.
+`CLIENT_VARIABLES` are what the commands that call a server read beside them; the server knows and ignores them.
 docs/settings.md is written from the same fields (`make docs`) and tested against them.
 """
 
@@ -21,6 +22,14 @@ from tracklayer.errors import Invalid, TrackLayerError
 from tracklayer.model.duration import format_duration, parse_duration
 
 PREFIX = "TRACKLAYER_"
+URL_VARIABLE = PREFIX + "URL"
+KEY_VARIABLE = PREFIX + "API_KEY"
+CLIENT_VARIABLES: Mapping[str, str] = MappingProxyType(
+    {
+        URL_VARIABLE: "The server to call, as `--url`. Unset: `http://` with the host and port above.",
+        KEY_VARIABLE: "The API key to call it with, as `--key`. Unset: `TRACKLAYER_ADMIN_KEY`.",
+    }
+)
 KIB = 1024
 MIB = 1024 * KIB
 HOUR = 3600.0
@@ -273,12 +282,11 @@ def load_settings(environ: Mapping[str, str], overrides: Mapping[str, str] = Map
 def _read(known: Mapping[str, Entry], given: Mapping[str, str], prefix: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in given.items():
-        if not name.startswith(prefix):
+        if not name.startswith(prefix) or name in CLIENT_VARIABLES:
             continue
         if name not in known:
-            near = difflib.get_close_matches(
-                name.removeprefix(prefix), [key.removeprefix(prefix) for key in known], n=1
-            )
+            names = [key.removeprefix(prefix) for key in (*known, *(CLIENT_VARIABLES if prefix else ()))]
+            near = difflib.get_close_matches(name.removeprefix(prefix), names, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else "docs/settings.md lists them all"
             raise SettingsError(name, f"is not a setting: {hint}")
         if text.strip():
