@@ -1,0 +1,48 @@
+"""What can keep a service from starting, said in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from alembic.util import CommandError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from tracklayer.errors import TrackLayerError
+from tracklayer.settings import Settings
+
+
+class StartError(TrackLayerError):
+    """It cannot start; `detail` is the one sentence that says why."""
+
+    code = "cannot_start"
+
+
+@contextmanager
+def explained(settings: Settings) -> Iterator[None]:
+    """What keeps a service from starting, as `StartError`: the data directory, the database, the keys."""
+    try:
+        yield
+    except StartError:
+        raise
+    except TrackLayerError as error:
+        raise StartError(error.detail) from error
+    except CommandError as error:
+        raise StartError(f"the database was made by another version of TrackLayer: {error}") from error
+    except SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or error
+        raise StartError(f"the database {_shown(settings.database_url)} cannot be used: {reason}") from error
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"the database {_shown(settings.database_url)} needs the Python package {error.name}, "
+            "which is not installed"
+        ) from error
+    except OSError as error:
+        raise StartError(
+            f"the data directory {settings.data_dir} cannot be used: {error.strerror} ({error.filename})"
+        ) from error
+
+
+def _shown(database_url: str) -> str:
+    return make_url(database_url).render_as_string(hide_password=True)

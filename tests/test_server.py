@@ -1,0 +1,243 @@
+"""The server as a process: how it starts, how it refuses to start, and how it ends."""
+
+from __future__ import annotations
+
+import base64
+import resource
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.running import (
+    KEY,
+    PATIENCE,
+    ServerProcess,
+    clean_environment,
+    running_receiver,
+    running_server,
+    settled,
+    wait_until,
+)
+from tracklayer.client import ApiClient
+from tracklayer.demo.receiver import Answer, Hang
+
+
+def start(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Start a server that is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "tracklayer", "serve"],
+        env=clean_environment(**({"port": "0", "data_dir": str(data_dir)} | settings)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def refusal(ended: subprocess.CompletedProcess[str], status: int) -> str:
+    """The one line on stderr of a server that refused to start."""
+    assert ended.returncode == status, ended
+    assert "Traceback" not in ended.stderr
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with running_server(tmp_path / "data") as running:
+        yield running
+
+
+def connect(server: ServerProcess) -> socket.socket:
+    return socket.create_connection((urlsplit(server.url).hostname, urlsplit(server.url).port), timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_good_order_with_status_0(server: ServerProcess, number: int) -> None:
+    assert server.stop(number) == 0
+    assert server.lines[-1]["event"] == "stopped"
+    assert server.stderr() == ""
+
+
+def test_the_first_admin_key_is_printed_once(tmp_path: Path) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-m", "tracklayer", "serve"],
+        env=clean_environment(port="0", data_dir=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdout is not None
+    with first.stdout:
+        assert any("tl_live_" in line for line in iter(first.stdout.readline, "") if not line.startswith("{"))
+        first.terminate()
+        assert first.wait(PATIENCE) == 0
+    with running_server(tmp_path, admin_key="") as second:
+        assert second.stop() == 0
+
+
+def test_an_answer_names_no_server_software(server: ServerProcess) -> None:
+    with connect(server) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        answer = sock.recv(65536).lower()
+    assert answer.startswith(b"http/1.1 200 ok\r\n")
+    assert b"\r\nserver:" not in answer
+
+
+def test_a_stop_finishes_the_attempt_that_is_in_flight(tmp_path: Path) -> None:
+    with running_receiver() as receiver, running_server(tmp_path) as server, ApiClient(server.url, KEY) as client:
+        receiver.default = Answer(200, delay=1.0)
+        client.post("/v1/destinations", {"name": "slow", "transport": {"url": receiver.url}})
+        client.post("/v1/events", {"event_name": "purchase"})
+        wait_until(lambda: receiver.count, "the request")
+        assert server.stop() == 0
+        assert [line["state"] for line in server.lines if line["event"] == "attempt"] == ["delivered"]
+
+
+def test_a_stop_cuts_off_what_is_in_flight_at_its_timeout(tmp_path: Path) -> None:
+    with running_receiver() as receiver, running_server(tmp_path, stop_timeout="1s") as server:
+        receiver.default = Hang()
+        with ApiClient(server.url, KEY) as client:
+            client.post("/v1/destinations", {"name": "hangs", "transport": {"url": receiver.url, "timeout": "1m"}})
+            event_id = client.post("/v1/events", {"event_name": "purchase"})["id"]
+            wait_until(lambda: receiver.count, "the request")
+        assert server.stop() == 0
+        receiver.default = Answer(200)
+        with running_server(tmp_path) as again, ApiClient(again.url, KEY) as client:
+            settled(client, event_id, "delivered")
+
+
+def test_a_caller_who_does_not_finish_cannot_hold_a_stop_up(tmp_path: Path) -> None:
+    with running_server(tmp_path, stop_timeout="1s") as server, connect(server) as sock:
+        head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 100\r\n\r\n{{"
+        sock.sendall(head.encode())
+        with ApiClient(server.url, KEY) as client:
+            client.get("/healthz")
+        assert server.stop() == 0
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    with running_receiver() as receiver, running_server(tmp_path, stop_timeout="1m") as server:
+        receiver.default = Hang()
+        with ApiClient(server.url, KEY) as client:
+            client.post("/v1/destinations", {"name": "hangs", "transport": {"url": receiver.url, "timeout": "1m"}})
+            client.post("/v1/events", {"event_name": "purchase"})
+            wait_until(lambda: receiver.count, "the request")
+        server.process.terminate()
+        server.wait_for_line("stopping")
+        assert server.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+
+
+def test_headers_that_do_not_end_are_refused(server: ServerProcess) -> None:
+    with connect(server) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nx-endless: ")
+        answer = b""
+        try:
+            for _ in range(1000):
+                sock.sendall(b"a" * 4096)
+        except ConnectionError:
+            pass
+        try:
+            answer = sock.recv(65536)
+        except ConnectionError:
+            answer = b"HTTP/1.1 431"  # the reset overtook the answer
+        assert answer.startswith(b"HTTP/1.1 431")
+    with ApiClient(server.url, KEY) as client:
+        assert client.get("/healthz")["status"] == "ok"
+
+
+def test_many_requests_in_one_packet_are_all_answered(server: ServerProcess) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-padding: " + b"a" * 4000 + b"\r\n\r\n"
+    with connect(server) as sock:
+        sock.sendall(request * 50)
+        answers = b""
+        while answers.count(b"200 OK") < 50:
+            answers += sock.recv(65536)
+
+
+def test_it_goes_on_delivering_when_nobody_reads_its_log(tmp_path: Path) -> None:
+    with running_receiver() as receiver:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tracklayer", "serve"],
+            env=clean_environment(port="0", data_dir=str(tmp_path), admin_key=KEY, allow_networks="127.0.0.0/8"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = next(line for line in process.stdout if '"listening"' in line).split('"url":"')[1].split('"')[0]
+        process.stdout.close()
+        with process.stderr, ApiClient(url, KEY) as client:
+            client.post("/v1/destinations", {"name": "d", "transport": {"url": receiver.url}})
+            settled(client, client.post("/v1/events", {"event_name": "purchase"})["id"], "delivered")
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+            assert process.stderr.read() == ""
+
+
+def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with running_server(tmp_path) as server:
+        limits = Path(f"/proc/{server.process.pid}/limits")
+        if not limits.exists():
+            pytest.skip("this system has no /proc to look in: run it on Linux")
+        (line,) = [line for line in limits.read_text().splitlines() if line.startswith("Max open files")]
+        assert int(line.split()[3]) == hard
+
+
+def test_a_data_directory_in_use_is_refused(tmp_path: Path) -> None:
+    with running_server(tmp_path):
+        line = refusal(start(tmp_path), 1)
+    assert line == f"tracklayer: another TrackLayer is running on {tmp_path}"
+
+
+def test_another_master_key_than_the_one_of_the_secrets_is_refused(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, ApiClient(server.url, KEY) as client:
+        client.put("/v1/secrets/token", {"value": "s3cret-s3cret"})
+    line = refusal(start(tmp_path, master_key=base64.b64encode(bytes(32)).decode()), 1)
+    assert "TRACKLAYER_MASTER_KEY" in line
+
+
+def test_a_bad_setting_is_refused_with_status_2(tmp_path: Path) -> None:
+    line = refusal(start(tmp_path, port="http"), 2)
+    assert line.startswith("tracklayer: TRACKLAYER_PORT = 'http' cannot be used: expected a port number")
+
+
+def test_a_port_that_is_taken_is_refused(server: ServerProcess, tmp_path: Path) -> None:
+    port = str(urlsplit(server.url).port)
+    line = refusal(start(tmp_path / "other", port=port), 1)
+    assert line.startswith(f"tracklayer: cannot listen on 127.0.0.1 port {port}: Address already in use")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_host_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    line = refusal(start(tmp_path, host="192.0.2.1"), 1)
+    assert line.startswith("tracklayer: cannot listen on 192.0.2.1 port 0: ")
+
+
+def test_a_data_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    line = refusal(start(tmp_path / "file" / "data"), 1)
+    assert line.startswith(f"tracklayer: the data directory {tmp_path}/file/data cannot be used: Not a directory")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tracklayer.db").write_text("this is not a database, but a text that is long enough" * 100)
+    assert "file is not a database" in refusal(start(tmp_path), 1)
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    with running_server(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "tracklayer.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    line = refusal(start(tmp_path), 1)
+    assert line.startswith("tracklayer: the database was made by another version of TrackLayer")
