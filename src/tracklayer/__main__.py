@@ -1,0 +1,5 @@
+"""`python -m tracklayer`."""
+
+from tracklayer.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""`tracklayer keys`: API keys, in the database of this machine or over the API of a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Annotated, Any
+
+import typer
+
+from tracklayer.cli.connection import AsJson, Key, Url, connect, wrong_use
+from tracklayer.cli.output import write_json
+from tracklayer.settings import Settings, load_settings
+
+app = typer.Typer(name="keys", help="API keys.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """API keys."""
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Option("--name", help="What the key is for; shown in lists and as author of versions.")],
+    scope: Annotated[
+        list[str],
+        typer.Option("--scope", help="events:write, events:read, destinations:read, destinations:write or admin."),
+    ],
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", help="The workspace; made where there is none.", show_default="default")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key and show it, this once.
+
+    With --url or --key it asks that server. Otherwise it writes to the database, which no server may be using.
+    """
+    if url or key:
+        if workspace:
+            raise wrong_use("--workspace is for the database of this machine: over the API, the key says which it is")
+        with connect(url, key) as client:
+            made: dict[str, Any] = client.post("/v1/api-keys", {"name": name, "scopes": scope})
+    else:
+        made = asyncio.run(_create_here(load_settings(os.environ), name, scope, workspace))
+    if as_json:
+        write_json(made)
+        return
+    if made.get("first_admin_key"):
+        typer.echo(f"The database is new. Its first admin key, shown this once:\n\n  {made['first_admin_key']}\n")
+    typer.echo(f"The key {made['name']} ({', '.join(made['scopes'])}), shown this once:\n\n  {made['key']}\n")
+
+
+async def _create_here(settings: Settings, name: str, scopes: list[str], workspace: str | None) -> dict[str, Any]:
+    from tracklayer.errors import Conflict
+    from tracklayer.operate.keys import DEFAULT_WORKSPACE
+    from tracklayer.service import Service, lock_data_dir
+    from tracklayer.startup import explained
+
+    with explained(settings):
+        service = Service(settings)
+        try:
+            with lock_data_dir(settings.data_dir):
+                first = await service.prepare()
+                owner = await service.keys.workspace(workspace or DEFAULT_WORKSPACE)
+                record, text = await service.keys.create(owner.id, name=name, scopes=scopes)
+        except Conflict as error:
+            raise Conflict(f"{error.detail}: ask that server, with --url and --key", code=error.code) from error
+        finally:
+            await service.close()
+    made = {"id": record.id, "name": record.name, "scopes": sorted(record.scopes), "key": text}
+    return {**made, "first_admin_key": first} if first else made
