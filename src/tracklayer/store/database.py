@@ -12,7 +12,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,9 +41,9 @@ class Database:
     """One writer and a few readers.
 
     SQLite allows one writing transaction at a time; taking turns here instead of in the database means that nobody
-    ever waits in a busy loop. Every database error leaves as `Unavailable`: the transaction was
-    rolled back, nothing was taken, and the next one starts afresh. Only a row that the schema refuses leaves as
-    SQLAlchemy's `IntegrityError`: that is a fault of ours, and whoever tried it again would try for ever.
+    ever waits in a busy loop. Every database error leaves as `Unavailable`: the transaction was rolled back, nothing
+    was taken, and the next one starts afresh. Only a row that the schema refuses leaves as the driver's own
+    `IntegrityError`: that is a fault of ours, and whoever tried it again would try for ever.
     """
 
     def __init__(self, url: str) -> None:
@@ -76,7 +75,6 @@ class Database:
 
     async def _transaction(self, works: list[tuple[Work[Any], bool]]) -> list[Any]:
         """The works' answers, or what they raised, after one commit."""
-        in_thread = partial(asyncio.get_running_loop().run_in_executor, self._committing)
         with _unavailable_on_error(), self._writer.connect() as connection:
             transaction = await _begin(connection)
             savepoints = connection.connection.cursor()
@@ -84,15 +82,31 @@ class Database:
             for work, long in works:
                 savepoints.execute("SAVEPOINT work")
                 try:
-                    answers.append(await in_thread(_run, work, connection) if long else _run(work, connection))
+                    answers.append(await self._in_thread(_run, work, connection) if long else _run(work, connection))
                 except Exception as error:
                     if not connection.connection.in_transaction:  # SQLite gave up on the whole of it
                         raise
                     savepoints.execute("ROLLBACK TO work")
                     answers.append(error)
                 savepoints.execute("RELEASE work")
-            await in_thread(transaction.commit)
+            try:
+                await self._in_thread(transaction.commit)
+            except Exception:
+                connection.invalidate()  # a COMMIT that fails may leave its transaction open
+                raise
             return answers
+
+    async def _in_thread(self, step: Callable[..., T], *args: object) -> T:
+        """Run one step of a transaction where it holds nobody up.
+
+        Who is cancelled here waits for its end all the same: until then the connection is in the thread's hands.
+        """
+        running = asyncio.get_running_loop().run_in_executor(self._committing, step, *args)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
 
     def _read(self, work: Work[T]) -> T:
         with _unavailable_on_error(), self._reader.connect() as connection:
