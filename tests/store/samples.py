@@ -1,0 +1,157 @@
+"""What the store's tests accept and settle: ids follow from what they belong to, so that a test can name them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tracklayer.errors import Unavailable
+from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.destination import DestinationConfig, DestinationStatus, Transport
+from tracklayer.model.event import Event, event_to_json
+from tracklayer.model.moment import rfc3339
+from tracklayer.model.records import DestinationRecord, VersionRecord
+from tracklayer.model.work import Acceptance, Attempt, KeptRequest, NewDelivery, Settlement
+
+NOW = 1_770_000_000.0
+WINDOW = 86_400.0  # the dedup window of the `queue` fixture, in seconds
+LEASE = 60.0
+WORKSPACE = "ws_1"
+OTHER_WORKSPACE = "ws_2"
+
+
+def event(event_id: str = "ord_1", *, name: str = "purchase", at: float = NOW) -> Event:
+    """An event that was received at `at`."""
+    return Event(event_id=event_id, event_name=name, occurred_at=rfc3339(at), received_at=rfc3339(at))
+
+
+def acceptance(
+    event_id: str = "ord_1",
+    *,
+    to: Sequence[str] = ("dst_1",),
+    at: float = NOW,
+    workspace: str = WORKSPACE,
+    name: str = "purchase",
+    test: bool = False,
+    version: int = 1,
+    state: DeliveryState = DeliveryState.PENDING,
+    reason: str | None = None,
+    lease_until: float | None = None,
+) -> Acceptance:
+    """An event on its way into the store, with one delivery to each destination of `to`."""
+    pk = f"evt_{workspace}_{at:.3f}_{event_id}"
+    made = event(event_id, name=name, at=at)
+    deliveries = tuple(
+        NewDelivery(
+            id=f"dlv_{pk}_{destination_id}",
+            destination_id=destination_id,
+            version=version,
+            state=state,
+            reason=reason,
+            lease_until=lease_until,
+        )
+        for destination_id in to
+    )
+    body = event_to_json(made)
+    return Acceptance(
+        workspace_id=workspace, pk=pk, event=made, body=body, received_at=at, deliveries=deliveries, test=test
+    )
+
+
+def only_delivery(item: Acceptance) -> str:
+    """The id of the one delivery of `item`."""
+    (delivery,) = item.deliveries
+    return delivery.id
+
+
+def attempt(number: int = 1, *, action: str = "delivered", status_code: int | None = 200) -> Attempt:
+    """The `number`-th attempt of a delivery."""
+    return Attempt(
+        number=number, version=1, started_at=NOW, action=action, rule=f"{status_code} decides", status_code=status_code
+    )
+
+
+def settlement(
+    delivery_id: str,
+    state: DeliveryState = DeliveryState.DELIVERED,
+    *,
+    number: int = 1,
+    retries: int = 0,
+    now: float = NOW,
+    due_at: float = NOW,
+    reason: str | None = None,
+    status_code: int | None = 200,
+    kept: KeptRequest | None = None,
+) -> Settlement:
+    """The end of a delivery's `number`-th attempt."""
+    action = {DeliveryState.DELIVERED: "delivered", DeliveryState.PENDING: "retry"}.get(state, "dead")
+    return Settlement(
+        delivery_id=delivery_id,
+        state=state,
+        version=1,
+        attempts=number,
+        retries=retries,
+        now=now,
+        due_at=due_at,
+        reason=reason,
+        attempt=attempt(number, action=action, status_code=status_code),
+        kept=kept,
+    )
+
+
+def kept_request(body: bytes | None = b"{}", *, sealed: bytes | None = None) -> KeptRequest:
+    """A request as it was sent."""
+    return KeptRequest(
+        version=1,
+        method="POST",
+        url="https://receiver.example.com/hook",
+        headers=(("content-type", "application/json"), ("x-twice", "1"), ("x-twice", "2")),
+        body=body,
+        sealed=sealed,
+    )
+
+
+def refused_by_the_schema() -> pytest.RaisesExc[Exception]:
+    """What a driver raises, whichever it is, where a row breaks a constraint."""
+    return pytest.RaisesExc(Exception, match="constraint", check=lambda error: not isinstance(error, Unavailable))
+
+
+def destination_config(name: str = "collector") -> DestinationConfig:
+    """The least that a destination needs."""
+    return DestinationConfig(name=name, transport=Transport(url="https://receiver.example.com/hook"))
+
+
+def destination(
+    destination_id: str = "dst_1",
+    *,
+    version: int = 1,
+    config: DestinationConfig | None = None,
+    workspace: str = WORKSPACE,
+    status: DestinationStatus = DestinationStatus.ACTIVE,
+) -> DestinationRecord:
+    """A destination as it is stored."""
+    return DestinationRecord(
+        id=destination_id,
+        workspace_id=workspace,
+        status=status,
+        version=version,
+        config=config or destination_config(),
+        signing_sealed=None,
+        previous_sealed=None,
+        previous_until=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def version_of(record: DestinationRecord, *, note: str | None = None) -> VersionRecord:
+    """The version that `record` is at."""
+    return VersionRecord(
+        destination_id=record.id,
+        version=record.version,
+        config=record.config,
+        author="key_1",
+        note=note,
+        created_at=record.updated_at,
+    )
