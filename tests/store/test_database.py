@@ -90,7 +90,7 @@ async def test_those_who_share_a_transaction_do_not_share_their_errors(database:
     )
 
     assert [type(result).__name__ for result in results[2:4]] == ["NotFound", "NotFound"]
-    assert results[:2] + [results[4], results[6]] == ["a", "b", "c", "d"]
+    assert [*results[:2], results[4], results[6]] == ["a", "b", "c", "d"]
     assert isinstance(results[5], Exception)  # the second "a"
     assert await names(database) == ["a", "b", "c", "d"]
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, Insert, RootTransaction, Select, Table, Update, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import make_url
@@ -25,7 +26,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from tracklayer.errors import Unavailable
+from tracklayer.errors import Conflict, Unavailable
 from tracklayer.store.group_commit import GroupCommit
 
 READERS = 4
@@ -121,7 +122,10 @@ class Database:
         return sqlite.insert(table)
 
     async def migrate(self) -> None:
-        """Bring the schema to the newest revision; does nothing where it is."""
+        """Bring the schema to the newest revision; does nothing where it is.
+
+        Raises `Conflict` for a schema that only a newer TrackLayer knows.
+        """
         await self.write(_upgrade, long=True)
 
     async def ping(self) -> None:
@@ -226,4 +230,9 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise Conflict(
+            f"the database is not of this version of TrackLayer or an older one: {error}", code="schema_too_new"
+        ) from error

@@ -1,0 +1,128 @@
+"""The frequent queries use an index: what they cost must not grow with what was delivered long ago."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy import event as engine_event
+
+from tests.store.samples import LEASE, NOW, WINDOW, WORKSPACE, acceptance, settlement
+from tracklayer.model.delivery import DeliveryState
+from tracklayer.store import Database, History, Queue
+from tracklayer.store.history import DeliveryFilter
+
+Act = Callable[[Queue, History], Awaitable[object]]
+
+
+@pytest.fixture
+def path(tmp_path: Path, migrated_sqlite: Path) -> Path:
+    """A migrated, empty database file."""
+    return Path(shutil.copyfile(migrated_sqlite, tmp_path / "tracklayer.db"))
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """Every statement that a connection opened in this test runs, its parameters filled in."""
+    seen: list[str] = []
+
+    def listen(connection: sqlite3.Connection, _record: object) -> None:
+        connection.set_trace_callback(seen.append)
+
+    engine_event.listen(Engine, "connect", listen)
+    yield seen
+    engine_event.remove(Engine, "connect", listen)
+
+
+@pytest.fixture
+async def database(path: Path, statements: list[str]) -> AsyncIterator[Database]:
+    """The file, opened and listened to."""
+    database = Database(f"sqlite:///{path}")
+    yield database
+    await database.close()
+
+
+def plans(path: Path, statements: list[str]) -> list[str]:
+    """The steps of SQLite's plan for each statement that looks for rows."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [
+            step
+            for statement in statements
+            if statement.startswith(("SELECT", "UPDATE", "DELETE"))
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+
+
+def listing(wanted: DeliveryFilter) -> Act:
+    return lambda queue, history: history.deliveries(WORKSPACE, wanted, limit=50, before="dlv_9")
+
+
+FREQUENT: dict[str, tuple[Act, str]] = {
+    "accept": (lambda queue, _: queue.accept([acceptance(), acceptance("ord_2")]), "workspace_id=? AND event_id=?"),
+    "claim": (
+        lambda queue, _: queue.claim("dst_1", 10, now=NOW, lease_until=NOW + LEASE),
+        "ix_deliveries_pending (destination_id=? AND available_at<?)",
+    ),
+    "next at": (lambda queue, _: queue.next_at("dst_1"), "ix_deliveries_pending (destination_id=?"),
+    "settle": (lambda queue, _: queue.settle([settlement("dlv_1"), settlement("dlv_2")]), "PRIMARY KEY (id=?)"),
+    "release": (lambda queue, _: queue.release(["dlv_1"]), "PRIMARY KEY (id=?)"),
+    "discard pending": (
+        lambda queue, _: queue.discard_pending("dst_1", now=NOW),
+        "ix_deliveries_pending (destination_id=?",
+    ),
+    "revive": (lambda queue, _: queue.revive(WORKSPACE, ["dlv_1"], as_sent=False, now=NOW), "(id=?)"),
+    "events": (lambda _, history: history.events(WORKSPACE, limit=50, before="evt_9"), "workspace_id=? AND pk<?"),
+    "event": (lambda _, history: history.event(WORKSPACE, "ord_1"), "workspace_id=? AND event_id=?"),
+    "deliveries of an event": (lambda _, history: history.deliveries_of("evt_1"), "ix_deliveries_event (event_pk=?)"),
+    "delivery": (lambda _, history: history.delivery(WORKSPACE, "dlv_1"), "PRIMARY KEY (id=?)"),
+    "attempts": (lambda _, history: history.attempts("dlv_1"), "PRIMARY KEY (delivery_id=?)"),
+    "kept request": (lambda _, history: history.kept_request("dlv_1"), "(delivery_id=?)"),
+    "dead letters": (
+        listing(DeliveryFilter(state=DeliveryState.DEAD, test=False)),
+        "ix_deliveries_dead (workspace_id=? AND id<?)",
+    ),
+    "a destination's deliveries": (
+        listing(DeliveryFilter(destination_id="dst_1")),
+        "ix_deliveries_destination (destination_id=? AND id<?)",
+    ),
+    "a destination's dead letters": (
+        listing(DeliveryFilter(destination_id="dst_1", state=DeliveryState.DEAD)),
+        "ix_deliveries_",
+    ),
+}
+
+
+@pytest.mark.parametrize("act, searches", FREQUENT.values(), ids=FREQUENT)
+async def test_a_frequent_query_searches_an_index(
+    path: Path, database: Database, statements: list[str], act: Act, searches: str
+) -> None:
+    queue = Queue(database, worker="wrk_1", dedup_window=WINDOW)
+    await queue.accept([acceptance()])
+    statements.clear()
+
+    await act(queue, History(database))
+
+    found = plans(path, statements)
+    assert any(step.startswith("SEARCH") and searches in step for step in found), found
+    assert not any(_goes_through_all(step) for step in found), found
+
+
+def _goes_through_all(step: str) -> bool:
+    """Whether a step reads a whole table or sorts what it found (a list of parameters is a virtual table)."""
+    return step.startswith(("SCAN", "USE TEMP B-TREE")) and "VIRTUAL TABLE" not in step
+
+
+async def test_after_a_crash_only_what_waits_is_looked_at(
+    path: Path, database: Database, statements: list[str]
+) -> None:
+    queue = Queue(database, worker="wrk_1", dedup_window=WINDOW)
+
+    await queue.release_all(now=NOW)
+    await queue.backlog()
+
+    assert plans(path, statements) == ["SCAN deliveries USING INDEX ix_deliveries_pending"] * 3
