@@ -301,6 +301,15 @@ def test_a_test_shows_every_step_and_the_exchange(world: World) -> None:
     assert ran.out.splitlines()[-1].endswith("is delivered")
 
 
+def test_what_a_receiver_answers_does_not_steer_the_terminal(world: World) -> None:
+    world.destination("sly")
+    world.receiver.script("/sly", Answer(200, body=b"\x1b[2Jgone\x07"))
+    event = world.file('{"event_name": "to_sly"}', "event.json")
+    ran = world.run("destinations", "test", "sly", "--event", event)
+    assert "\\x1b[2Jgone\\x07" in ran.out
+    assert "\x1b" not in ran.out
+
+
 def test_a_test_that_does_not_arrive_ends_with_1(world: World) -> None:
     identity = world.destination("down")
     world.receiver.script("/down", Answer(500, body=b"out of order"))

@@ -33,11 +33,6 @@ def explained(settings: Settings) -> Iterator[None]:
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         raise StartError(f"the database {_shown(settings.database_url)} cannot be used: {reason}") from error
-    except ModuleNotFoundError as error:
-        raise StartError(
-            f"the database {_shown(settings.database_url)} needs the Python package {error.name}, "
-            "which is not installed"
-        ) from error
     except OSError as error:
         raise StartError(
             f"the data directory {settings.data_dir} cannot be used: {error.strerror} ({error.filename})"

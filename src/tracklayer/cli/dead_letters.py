@@ -10,7 +10,7 @@ import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect, wrong_use
 from tracklayer.cli.destinations import find_id
-from tracklayer.cli.output import agreed, console, write_json, write_table
+from tracklayer.cli.output import agreed, counted, write_json, write_line, write_table
 
 if TYPE_CHECKING:
     from tracklayer.client import ApiClient
@@ -69,16 +69,15 @@ def list_all(
     cells = [
         (
             row["id"],
-            row["updated_at"],
+            row["updated_at"][:19] + "Z",
             names.get(row["destination_id"], row["destination_id"]),
             row["event_name"],
             row["code"],
-            row["attempt_count"],
             row["reason"],
         )
         for row in rows
     ]
-    headings = ["delivery", "died", "destination", "event", "code", "attempts", "why"]
+    headings = ["delivery", "died", "destination", "event", "code", "why"]
     write_table(headings, cells, empty="There are no dead letters.")
 
 
@@ -173,7 +172,7 @@ def _for_each(
     from tracklayer.client import ApiError, segment
 
     ids = selected.ids or [row["id"] for row in client.rows("/v1/dead-letters", **selected.filter)]
-    if not selected.ids and ids and not agreed(f"{words[0]} {len(ids)} dead letters?", yes=yes):
+    if not selected.ids and ids and not agreed(f"{words[0]} {counted(len(ids), 'dead letter')}?", yes=yes):
         raise typer.Exit(1)
     done: list[str] = []
     refused: list[dict[str, str]] = []
@@ -205,10 +204,9 @@ def _with_progress(ids: list[str], word: str) -> Iterator[str]:
 
 
 def _show_diffs(found: dict[str, Any]) -> None:
-    out = console()
-    out.print(f"{found['count']} dead letters would be replayed.")
+    write_line(f"{counted(found['count'], 'dead letter')} would be replayed.")
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for each in found["diffs"]:
-        out.print(f"\n{each['delivery_id']}: {each['error'] or ('' if each['diff'] else 'the same body')}")
+        write_line(f"\n{each['delivery_id']}: {each['error'] or ('' if each['diff'] else 'the same body')}")
         for line in each["diff"].splitlines():
-            out.print(f"  {line}", style=colours.get(line[0]))
+            write_line(f"  {line}", colours.get(line[0], ""))

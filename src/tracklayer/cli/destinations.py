@@ -9,7 +9,7 @@ import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect, wrong_use
 from tracklayer.cli.events import decode, read_text
-from tracklayer.cli.output import agreed, console, write_json, write_table
+from tracklayer.cli.output import agreed, write_json, write_line, write_table
 
 if TYPE_CHECKING:
     from tracklayer.client import ApiClient
@@ -98,17 +98,16 @@ _SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "unchanged": ("="
 
 
 def _show_plan(plan: Plan) -> None:
-    out = console()
     for step in plan.steps:
         sign, style = _SIGNS[step.action]
-        out.print(f"{sign} {step.action} {step.draft.name}", style=style)
+        write_line(f"{sign} {step.action} {step.draft.name}", style)
         for change in step.changes:
             for line in change.lines():
-                out.print(f"    {line}")
+                write_line(f"    {line}")
     for name in plan.others:
-        out.print(f"  not in the file, left alone: {name}", style="dim")
+        write_line(f"  not in the file, left alone: {name}", "dim")
     if not plan.pending:
-        out.print("Nothing to change.")
+        write_line("Nothing to change.")
 
 
 def _as_json(plan: Plan, saved: list[dict[str, Any]]) -> dict[str, Any]:
@@ -151,11 +150,11 @@ def _verdict(name: str, step: dict[str, Any] | None) -> tuple[str, str]:
 
 
 def _show_exchange(send: dict[str, Any]) -> None:
-    out, request, response = console(), send["request"], send["response"]
-    out.print(f"> {request['method']} {request['url']}", style="cyan")
+    request, response = send["request"], send["response"]
+    write_line(f"> {request['method']} {request['url']}", "cyan")
     for name, value in request["headers"].items():
-        out.print(f"> {name}: {value}", style="cyan")
-    out.print(f"\n{request['body'] or ''}\n")
+        write_line(f"> {name}: {value}", "cyan")
+    write_line(f"\n{request['body'] or ''}\n")
     if response:
-        out.print(f"< {response['status']}", style="magenta")
-        out.print(f"{response['body']}\n")
+        write_line(f"< {response['status']}", "magenta")
+        write_line(f"{response['body']}\n")
