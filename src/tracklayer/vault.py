@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -41,34 +43,45 @@ class Vault:
         """Decrypt what `seal` made for the same purpose. Raises `VaultError`."""
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], purpose.encode()).decode()
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to have a nonce
             raise VaultError(
                 f"{purpose} cannot be decrypted: TRACKLAYER_MASTER_KEY is not the key that it was saved with"
             ) from error
 
 
-def decode_master_key(text: str) -> bytes:
-    """The 32 bytes behind the base64 text of a setting or key file. Raises `VaultError`, which never shows the text."""
+def load_or_make_master_key(path: Path) -> bytes:
+    """The key in the file at `path`; where there is none, a new one is made there, readable by its owner only.
+
+    The file appears whole and durable or not at all, for what is sealed with a key that is lost is lost too; of
+    processes that make one at the same time, all get the same. Raises `VaultError`, which never shows the key.
+    """
+    if not path.exists():
+        _make(path)
     try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise VaultError("TRACKLAYER_MASTER_KEY is not base64: expected 32 bytes in base64") from error
+        key = base64.b64decode(path.read_bytes().strip(), validate=True)
+    except binascii.Error as error:
+        raise VaultError(f"{path} is not base64: expected {_KEY} bytes in base64") from error
     if len(key) != _KEY:
-        raise VaultError(f"TRACKLAYER_MASTER_KEY decodes to {len(key)} bytes, expected {_KEY}")
+        raise VaultError(f"{path} holds {len(key)} bytes in base64, expected {_KEY}")
     return key
 
 
-def load_or_make_master_key(path: Path) -> bytes:
-    """The key in the file at `path`; where there is none, a new one is made there, readable by its owner only."""
+def _make(path: Path) -> None:
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return decode_master_key(path.read_text())
-    with os.fdopen(descriptor, "w") as file:
-        file.write(base64.b64encode(os.urandom(_KEY)).decode() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return decode_master_key(path.read_text())
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(os.urandom(_KEY)) + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+        with suppress(FileExistsError):  # another process was quicker
+            os.link(draft, path)
+    finally:
+        os.unlink(draft)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def mask(secret: str) -> str:

@@ -234,5 +234,5 @@ def _upgrade(connection: Connection) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise Conflict(
-            f"the database is not of this version of TrackLayer or an older one: {error}", code="schema_too_new"
+            f"the database was made by another version of TrackLayer: {error}", code="unknown_schema"
         ) from error
