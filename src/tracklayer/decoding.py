@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
 
 from tracklayer.errors import Invalid, Malformed, pointer
-from tracklayer.model.event import decode_json
 
 T = TypeVar("T")
 
@@ -19,31 +19,21 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[(\.\.\.)\]|(^key in )")
 
 def decode_object(raw: bytes) -> dict[str, Any]:
     """A JSON object, its numbers exact. Raises `Malformed`, or `Invalid` where it is something else."""
-    value = decode_any(raw)
-    if not isinstance(value, dict):
-        raise Invalid(f"expected a JSON object, got {type(value).__name__}", code="wrong_type", pointer="")
-    return value
-
-
-def decode_any(raw: bytes) -> Any:
-    """Any JSON value, its numbers exact. Raises `Malformed`."""
-    try:
-        return decode_json(raw)
-    except msgspec.DecodeError as error:
-        raise Malformed(f"the body is not valid JSON: {error}", pointer="") from error
-    except (ArithmeticError, RecursionError, UnicodeDecodeError) as error:
-        raise Malformed(f"the body is not usable JSON: {error}", pointer="") from error
+    return decode_as(raw, dict[str, Any])
 
 
 def decode_as(raw: bytes, kind: type[T]) -> T:
-    """JSON as a `kind`. Raises `Malformed` for bad JSON and `Invalid`, with a pointer, for a value of another shape."""
+    """JSON as a `kind`; numbers with a fraction are `Decimal` wherever the kind says no more than "JSON".
+
+    Raises `Malformed` for bad JSON and `Invalid`, with a pointer, for a value of another shape.
+    """
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return msgspec.json.Decoder(kind, float_hook=Decimal).decode(raw)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error
     except msgspec.DecodeError as error:
         raise Malformed(f"the body is not valid JSON: {error}", pointer="") from error
-    except (RecursionError, UnicodeDecodeError) as error:
+    except (ArithmeticError, RecursionError, UnicodeDecodeError) as error:
         raise Malformed(f"the body is not usable JSON: {error}", pointer="") from error
 
 
