@@ -23,6 +23,7 @@ from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.explain import Explain
 from tracklayer.operate.keys import DEFAULT_WORKSPACE, Keys
 from tracklayer.operate.rehearsal import Rehearsals
+from tracklayer.operate.review import Reviews
 from tracklayer.operate.secrets import Secrets
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
 from tracklayer.settings import Settings
@@ -98,6 +99,7 @@ class Service:
         self.rehearsals = Rehearsals(
             self.catalog, self.destinations, self._queue, self.engine, attempter, self.clock, self.ids
         )
+        self.reviews = Reviews(self.catalog, self.destinations, self.history, attempter, self.clock)
         self._lock: TextIO | None = None
         self._running = False
 

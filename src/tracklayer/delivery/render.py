@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from tracklayer.delivery.body_schema import BodySchema
 from tracklayer.errors import Invalid, at, pointer
 from tracklayer.model.delivery import Request
 from tracklayer.model.destination import DestinationConfig
 from tracklayer.model.duration import parse_duration
-from tracklayer.model.event import Event, event_to_json
+from tracklayer.model.event import Event, Json, event_to_json
 from tracklayer.template import Escape, Limits, PathUse, RenderError, Template, compile_template
 
 JSON_TYPE = "application/json"
@@ -59,13 +60,21 @@ class Renderer:
         self.template: Template | None = None
         if config.template is not None:
             with at("template"):
-                self.template = compile_template(config.template, escape=escape, limits=limits)
+                self.template = compile_template(
+                    config.template, escape=escape, on_missing=config.on_missing, limits=limits
+                )
+        self._schema = None if config.body_schema is None else self._compile_schema(config.body_schema)
         self._templates = (
             self._url,
             *(value for _, value in self._headers),
             *([self.template] if self.template else []),
         )
         self.secrets: frozenset[str] = frozenset().union(*(template.secrets for template in self._templates))
+
+    @property
+    def paths(self) -> tuple[PathUse, ...]:
+        """Every event path that the URL, a header or the body uses."""
+        return tuple(use for template in self._templates for use in template.paths)
 
     def render(self, event: Event, scope: Mapping[str, object], *, kept_body: bytes | None = None) -> Rendered:
         """Render for one event. `scope` is the event's fields with `secrets`, `destination` and `delivery`.
@@ -74,10 +83,20 @@ class Renderer:
         Raises `RenderError`; a body that came out but must not be sent has `invalid` set instead, so that people
         can look at it.
         """
-        url = self._url.render(scope)
-        if _FORBIDDEN_IN_URL.search(url.text):
+        rendered = self.show(event, scope, kept_body=kept_body)
+        if _FORBIDDEN_IN_URL.search(rendered.url):
             raise RenderError("the URL has a space or a control character after rendering")
-        headers = tuple((name, _header_value(name, template, scope)) for name, template in self._headers)
+        for name, value in rendered.headers:
+            if _FORBIDDEN_IN_HEADER.search(value):
+                raise RenderError(
+                    f"the header {name} has a line break or a character that headers cannot carry after rendering"
+                )
+        return rendered
+
+    def show(self, event: Event, scope: Mapping[str, object], *, kept_body: bytes | None = None) -> Rendered:
+        """The same for people, where masked secrets stand in a header that could not be sent so."""
+        url = self._url.render(scope)
+        headers = tuple((name, template.render(scope).text.strip()) for name, template in self._headers)
         body, missing, invalid = (kept_body, (), None) if kept_body is not None else self._body(event, scope)
         return Rendered(
             method=self.method,
@@ -89,14 +108,24 @@ class Renderer:
             invalid=invalid,
         )
 
+    def _compile_schema(self, schema: dict[str, Json]) -> BodySchema:
+        with at("body_schema"):
+            if not self.is_json:
+                raise Invalid(f"a {self.content_type} body has no JSON Schema", code="invalid_schema", pointer="")
+            return BodySchema(schema)
+
     def _body(self, event: Event, scope: Mapping[str, object]) -> tuple[bytes | None, tuple[PathUse, ...], str | None]:
         if self.method == "GET":
             return None, (), None
         if self.template is None:
-            return event_to_json(event), (), None
+            body = event_to_json(event)
+            return body, (), self._schema.violation(body) if self._schema else None
         rendered = self.template.render(scope)
         body = rendered.text.encode()
-        return body, rendered.missing, invalid_json(body) if self.is_json else None
+        invalid = invalid_json(body) if self.is_json else None
+        if invalid is None and self._schema is not None:
+            invalid = self._schema.violation(body)
+        return body, rendered.missing, invalid
 
     def revealing(self, secrets: Mapping[str, str], rendered: Rendered) -> list[str]:
         """Every text of a rendered request from which one of its secrets could be read, the longest first."""
@@ -216,15 +245,6 @@ def _compile_header(name: str, value: str) -> Template:
                 f"the value of {name} has a line break or a control character", code="invalid_header", pointer=""
             )
         return compile_template(value, escape=Escape.TEXT)
-
-
-def _header_value(name: str, template: Template, scope: Mapping[str, object]) -> str:
-    value = template.render(scope).text.strip()
-    if _FORBIDDEN_IN_HEADER.search(value):
-        raise RenderError(
-            f"the header {name} has a line break or a character that headers cannot carry after rendering"
-        )
-    return value
 
 
 def _seconds(value: str | int | float, field: str) -> float:

@@ -23,6 +23,7 @@ class DestinationStatus(StrEnum):
 
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
+OnMissing = Literal["empty", "null", "omit", "fail"]
 Duration = str | int | float  # "10s", or seconds
 
 
@@ -85,6 +86,8 @@ class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     signing: Signing | None = None  # None: not signed
     filter: dict[str, Json] = msgspec.field(default_factory=dict)
     template: str | None = None  # None: the canonical event as JSON
+    on_missing: OnMissing = "empty"  # what a path becomes that the event does not have
+    body_schema: dict[str, Json] | None = None  # JSON Schema 2020-12 that every rendered body must meet
     retry: Retry = msgspec.field(default_factory=Retry)
     success: Success | None = None
     rate_limit: RateLimit | None = None

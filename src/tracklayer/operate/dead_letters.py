@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -15,6 +13,7 @@ from tracklayer.delivery.engine import Engine
 from tracklayer.errors import Conflict, NotFound
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.work import Attempt, KeptRequest, Work
+from tracklayer.operate.body_diff import body_diff
 from tracklayer.ports import Clock
 from tracklayer.store import History, Queue
 from tracklayer.store.history import DeliveryFilter, StoredDelivery
@@ -132,10 +131,8 @@ class DeadLetters:
         letter = await self._letter(delivery)
         sent = _text(letter.request)
         again, error = (sent, None) if mode == "as_sent" else await self._rerendered(letter)
-        lines = difflib.unified_diff(
-            _pretty(sent), _pretty(again), fromfile="as sent", tofile="rerendered", lineterm=""
-        )
-        return BodyDiff(delivery_id=delivery.id, as_sent=sent, rerendered=again, error=error, diff="\n".join(lines))
+        diff = body_diff(sent, again, names=("as sent", "rerendered"))
+        return BodyDiff(delivery_id=delivery.id, as_sent=sent, rerendered=again, error=error, diff=diff)
 
     async def _rerendered(self, letter: DeadLetter) -> tuple[str | None, str | None]:
         """The body that a rerender would send, secrets masked, and why it would not."""
@@ -187,14 +184,3 @@ def _has_body(letter: DeadLetter) -> bool:
 
 def _text(request: KeptRequest | None) -> str | None:
     return None if request is None or request.body is None else request.body.decode(errors="replace")
-
-
-def _pretty(body: str | None) -> list[str]:
-    """The body in lines that a diff can compare: JSON indented, its numbers as they stand."""
-    if body is None:
-        return []
-    try:
-        value = json.loads(body, parse_float=str)
-    except ValueError:
-        return body.splitlines()
-    return json.dumps(value, indent=2, ensure_ascii=False).splitlines()

@@ -115,6 +115,21 @@ class Destinations:
             patch = {**patch, "signing": {"enabled": False}}
         return merge_draft(standing, patch)
 
+    def overridden(self, workspace_id: str, destination_id: str, patch: dict[str, Json]) -> Destination:
+        """A destination with some fields replaced, compiled and not saved."""
+        current = self.get(workspace_id, destination_id)
+        draft = self.merged(workspace_id, destination_id, patch)
+        config = draft_config(draft, signed=current.signing_secret is not None)
+        return msgspec.structs.replace(current, plan=compile_plan(config, self._catalog.limits))
+
+    async def at_version(self, workspace_id: str, destination_id: str, number: int) -> Destination:
+        """A destination as it was in one of its versions, compiled; its signing secret is the one of today."""
+        current = self.get(workspace_id, destination_id)
+        config = (await self._version(destination_id, number)).config
+        plan = compile_plan(config, self._catalog.limits)
+        record = msgspec.structs.replace(current.record, version=number, config=config)
+        return msgspec.structs.replace(current, record=record, plan=plan)
+
     def planned(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> list[Change]:
         """What `replace` would change; secrets are compared, and shown as changed only."""
         current = self.get(workspace_id, destination_id)
@@ -141,9 +156,7 @@ class Destinations:
         """Save an old version's configuration as the newest one. The signing secret stays the one of today."""
         current = self.get(workspace_id, destination_id)
         _expect(current, seen)
-        old = await self._configuration.version(destination_id, number)
-        if old is None:
-            raise NotFound(f"destination {destination_id} has no version {number}")
+        old = await self._version(destination_id, number)
         plan = compile_plan(old.config, self._catalog.limits)
         if old.config.signing is not None and current.signing_secret is not None:
             check_secret(old.config.signing.scheme, current.signing_secret)
@@ -293,6 +306,12 @@ class Destinations:
         record = msgspec.structs.replace(current, updated_at=self._clock.now(), **fields)
         await self._configuration.update_destination(record, seen=current.version)
         return await self._taken_over(record)
+
+    async def _version(self, destination_id: str, number: int) -> VersionRecord:
+        found = await self._configuration.version(destination_id, number)
+        if found is None:
+            raise NotFound(f"destination {destination_id} has no version {number}")
+        return found
 
     async def _taken_over(self, record: DestinationRecord) -> Destination:
         await self._reload(record.workspace_id)

@@ -14,6 +14,7 @@ from tracklayer.model.destination import (
     Consent,
     DestinationConfig,
     DestinationStatus,
+    OnMissing,
     RateLimit,
     Retry,
     Signing,
@@ -43,6 +44,8 @@ class DestinationDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     signing: SigningDraft | UnsetType | None = UNSET
     filter: dict[str, Json] | None = None
     template: str | None = None
+    on_missing: OnMissing = "empty"
+    body_schema: dict[str, Json] | None = None
     retry: Retry = msgspec.field(default_factory=Retry)
     success: Success | None = None
     rate_limit: RateLimit | None = None
@@ -85,6 +88,8 @@ def draft_config(draft: DestinationDraft, *, signed: bool) -> DestinationConfig:
         signing=Signing(scheme=signing.scheme if signing else "tracklayer") if signed else None,
         filter=draft.filter or {},
         template=draft.template,
+        on_missing=draft.on_missing,
+        body_schema=draft.body_schema,
         retry=draft.retry,
         success=draft.success,
         rate_limit=draft.rate_limit,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from tracklayer.catalog import Catalog, Destination, compile_plan
+from tracklayer.catalog import Catalog, Destination
 from tracklayer.delivery.attempt import Attempted, Attempter, Prepared, Unsendable
 from tracklayer.delivery.engine import Engine
 from tracklayer.delivery.settlement import settle_test
@@ -16,7 +16,6 @@ from tracklayer.model.delivery import DeliveryState, Failure, Response
 from tracklayer.model.event import Event, Json, event_fields, event_to_json
 from tracklayer.model.work import Acceptance, KeptRequest, NewDelivery, Work
 from tracklayer.operate.destinations import Destinations
-from tracklayer.operate.draft import draft_config
 from tracklayer.pipeline.consent import ConsentVerdict, evaluate_consent
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
@@ -85,15 +84,23 @@ class Rehearsals:
         self._ids = ids
 
     async def preview(
-        self, workspace_id: str, destination_id: str, event: dict[str, Json] | None, overrides: dict[str, Json]
+        self,
+        workspace_id: str,
+        destination_id: str,
+        event: Event | None,
+        overrides: dict[str, Json],
+        version: int | None = None,
     ) -> Rehearsal:
-        """What would be sent, with some fields of the configuration replaced for this once. Stores nothing."""
+        """What would be sent for `event`, or for the synthetic one. Stores nothing.
+
+        With the destination as it stands, as it was in `version`, or with some of its fields replaced for this once.
+        """
         destination = self._destinations.get(workspace_id, destination_id)
-        if overrides:
-            draft = self._destinations.merged(workspace_id, destination_id, overrides)
-            config = draft_config(draft, signed=destination.signing_secret is not None)
-            destination = msgspec.structs.replace(destination, plan=compile_plan(config, self._catalog.limits))
-        work = self._work(destination, self._event(event))
+        if version is not None:
+            destination = await self._destinations.at_version(workspace_id, destination_id, version)
+        elif overrides:
+            destination = self._destinations.overridden(workspace_id, destination_id, overrides)
+        work = self._work(destination, event or self.event(None))
         rehearsal = self._gate(destination, work.event)
         if rehearsal.consent is None or not rehearsal.consent.allowed:
             return rehearsal
@@ -105,7 +112,7 @@ class Rehearsals:
         It obeys the rate limit, is made once, and never retried.
         """
         destination = self._destinations.get(workspace_id, destination_id)
-        work = self._work(destination, self._event(event))
+        work = self._work(destination, self.event(event))
         rehearsal = self._gate(destination, work.event)
         rule = _stops(rehearsal)
         if rule is None:
@@ -164,7 +171,8 @@ class Rehearsals:
             verified=_verified(destination, prepared, now) if prepared and prepared.signature else None,
         )
 
-    def _event(self, fields: dict[str, Json] | None) -> Event:
+    def event(self, fields: dict[str, Json] | None) -> Event:
+        """A caller's event made canonical under an id of its own, or the synthetic one. Raises `Invalid`."""
         given = SYNTHETIC_EVENT if fields is None else fields
         unique = {"event_id": f"test_{self._ids.event_uuid()}", **given}
         return normalize(unique, now=self._clock.now(), new_id=self._ids.event_uuid)

@@ -19,7 +19,7 @@ from tracklayer.web.api.access import KeysController, SecretsController
 from tracklayer.web.api.deliveries import DeadLettersController, DeliveriesController
 from tracklayer.web.api.destinations import DestinationsController
 from tracklayer.web.api.events import EventsController
-from tracklayer.web.api.system import healthz, metrics, readyz
+from tracklayer.web.api.system import all_presets, healthz, metrics, readyz
 from tracklayer.web.exchange import ApiRequest, ApiResponse
 from tracklayer.web.ingest_app import IngestApp
 from tracklayer.web.ingest_openapi import described
@@ -55,6 +55,7 @@ def _api(service: Service) -> Litestar:
             DeadLettersController,
             SecretsController,
             KeysController,
+            all_presets,
             healthz,
             readyz,
             metrics,

@@ -11,12 +11,13 @@ from litestar.params import Parameter
 from litestar.response import Response
 
 from tracklayer.catalog import Destination
-from tracklayer.errors import Invalid, at
+from tracklayer.errors import Invalid, NotFound, at
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.duration import parse_duration
-from tracklayer.model.event import Json
+from tracklayer.model.event import Event, Json
 from tracklayer.model.moment import parse_rfc3339, rfc3339
 from tracklayer.operate.draft import Change, DestinationDraft
+from tracklayer.operate.review import Comparison
 from tracklayer.service import Service
 from tracklayer.web.api.rehearsal import RehearsalView, preview_view, test_view
 from tracklayer.web.api.views import (
@@ -109,7 +110,7 @@ class DestinationsController(Controller):
             for each in reversed(service.destinations.all(caller(request.scope).workspace_id))
             if (before is None or each.id < before) and (name is None or each.plan.config.name == name)
         ]
-        rows = [_view(each, service) for each in found[: limit + 1]]
+        rows = [destination_view(each) for each in found[: limit + 1]]
         return page(rows, [row.id for row in rows], limit)
 
     @post("/", guards=WRITE)
@@ -122,12 +123,13 @@ class DestinationsController(Controller):
             service.destinations.checked(data)
             return ApiResponse(Planned(changed=True, changes=[]), status_code=200)
         created = await service.destinations.create(key.workspace_id, data, author=key.name)
-        return _answer(created, service, status=201)
+        return await _answer(created, service, status=201)
 
     @get("/{destination_id:str}", guards=READ)
     async def one(self, request: ApiRequest, service: Service, destination_id: str) -> Response[DestinationView]:
         """One destination."""
-        return _answer(service.destinations.get(caller(request.scope).workspace_id, destination_id), service)
+        found = service.destinations.get(caller(request.scope).workspace_id, destination_id)
+        return await _answer(found, service)
 
     @put("/{destination_id:str}", guards=WRITE)
     async def replace(
@@ -183,8 +185,10 @@ class DestinationsController(Controller):
         """Every version, newest first."""
         before = read_cursor(cursor)
         found = await service.destinations.versions(caller(request.scope).workspace_id, destination_id)
+        earlier = {each.version + 1: each for each in found}
         wanted = [each for each in found if before is None or each.version < _number(before)][: limit + 1]
-        return page([version_view(each) for each in wanted], [str(each.version) for each in wanted], limit)
+        views = [version_view(each, earlier.get(each.version)) for each in wanted]
+        return page(views, [str(each.version) for each in wanted], limit)
 
     @post("/{destination_id:str}/versions/{number:int}/restore", guards=WRITE, status_code=200)
     async def restore(
@@ -195,7 +199,7 @@ class DestinationsController(Controller):
         restored = await service.destinations.restore(
             key.workspace_id, destination_id, number, author=key.name, seen=_seen(if_match)
         )
-        return _answer(restored, service)
+        return await _answer(restored, service)
 
     @post("/{destination_id:str}/pause", guards=WRITE, status_code=200)
     async def pause(self, request: ApiRequest, service: Service, destination_id: str) -> Response[DestinationView]:
@@ -222,7 +226,7 @@ class DestinationsController(Controller):
         return RotationAnswer(
             id=destination_id,
             version=rotated.destination.record.version,
-            signing=_view(rotated.destination, service).signing,
+            signing=destination_view(rotated.destination).signing,
             previous_until=None if until is None else rfc3339(until),
             secret=rotated.generated,
         )
@@ -258,13 +262,26 @@ class DestinationsController(Controller):
     async def preview(
         self, request: ApiRequest, service: Service, destination_id: str, data: dict[str, Any] | None = None
     ) -> RehearsalView:
-        """Render without sending, for `event` or the synthetic one; other fields override the configuration."""
+        """Render without sending, for `event`, a stored one (`event_id`) or the synthetic one.
+
+        `version` renders as that version did; any other field overrides the configuration for this once.
+        """
+        workspace_id = caller(request.scope).workspace_id
         overrides = dict(data or {})
-        event = _event(overrides.pop("event", None))
-        rehearsal = await service.rehearsals.preview(
-            caller(request.scope).workspace_id, destination_id, event, overrides
-        )
+        event, event_id = _event(overrides.pop("event", None)), overrides.pop("event_id", None)
+        version = _whole(overrides.pop("version", None))
+        wanted = service.rehearsals.event(event) if event is not None else None
+        if event_id is not None:
+            wanted = await _stored(service, workspace_id, event_id)
+        rehearsal = await service.rehearsals.preview(workspace_id, destination_id, wanted, overrides, version)
         return preview_view(rehearsal)
+
+    @post("/{destination_id:str}/compare", guards=READ, status_code=200)
+    async def compare(
+        self, request: ApiRequest, service: Service, destination_id: str, data: dict[str, Any]
+    ) -> Comparison:
+        """What a change would do to the newest matching events: both bodies of each, and their difference."""
+        return await service.reviews.compare(caller(request.scope).workspace_id, destination_id, data)
 
     @post("/{destination_id:str}/test", guards=WRITE, status_code=200)
     async def test(
@@ -276,14 +293,10 @@ class DestinationsController(Controller):
         return test_view(rehearsal)
 
 
-def _view(destination: Destination, service: Service) -> DestinationView:
-    tenant = service.catalog.tenant(destination.record.workspace_id)
-    return destination_view(destination, frozenset(tenant.secrets))
-
-
-def _answer(destination: Destination, service: Service, status: int = 200) -> Response[Any]:
+async def _answer(destination: Destination, service: Service, status: int = 200) -> Response[Any]:
+    view = destination_view(destination, await service.reviews.warnings(destination))
     etag = f'"{destination.record.version}"'
-    return ApiResponse(_view(destination, service), status_code=status, headers={"ETag": etag})
+    return ApiResponse(view, status_code=status, headers={"ETag": etag})
 
 
 async def _save(
@@ -302,14 +315,15 @@ async def _save(
     saved = await service.destinations.replace(
         key.workspace_id, destination_id, draft, author=key.name, seen=_seen(if_match)
     )
-    return _answer(saved, service)
+    return await _answer(saved, service)
 
 
 async def _set_status(
     request: ApiRequest, service: Service, destination_id: str, status: DestinationStatus
 ) -> Response[Any]:
     workspace_id = caller(request.scope).workspace_id
-    return _answer(await service.destinations.set_status(workspace_id, destination_id, status), service)
+    changed = await service.destinations.set_status(workspace_id, destination_id, status)
+    return await _answer(changed, service)
 
 
 def _seen(if_match: str | None) -> int | None:
@@ -336,6 +350,19 @@ def _moment(text: str | None) -> float | None:
         return parse_rfc3339(text)
     except ValueError as error:
         raise Invalid(f"{text!r} is not an RFC 3339 time", code="invalid_time", pointer="/until") from error
+
+
+def _whole(value: Json) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise Invalid("the version must be a whole number", code="wrong_type", pointer="/version")
+    return value
+
+
+async def _stored(service: Service, workspace_id: str, event_id: Json) -> Event:
+    found = await service.history.event(workspace_id, event_id) if isinstance(event_id, str) else None
+    if found is None:
+        raise NotFound(f"there is no event {event_id!r} in this workspace", pointer="/event_id")
+    return found.event
 
 
 def _event(value: Json) -> dict[str, Json] | None:

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`: for the machines that watch."""
+"""`/healthz`, `/readyz`, `/metrics`, for the machines that watch; and `/v1/presets`, which belong to no workspace."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from tracklayer import __version__
 from tracklayer.errors import Unavailable
+from tracklayer.presets import Preset, presets
 from tracklayer.service import Service
+from tracklayer.web.api.views import Page
+from tracklayer.web.auth import requires
 from tracklayer.web.exchange import ApiResponse
+
+
+@get("/v1/presets", tags=["destinations"], guards=[requires("destinations:read")])
+async def all_presets() -> Page[Preset]:
+    """Destinations to start from."""
+    return Page(data=presets())
 
 
 @get("/healthz", tags=["system"])

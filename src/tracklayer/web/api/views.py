@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -17,7 +18,7 @@ from tracklayer.model.event import Json, event_fields
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.records import ApiKey, SealedSecret, Suppression, VersionRecord
 from tracklayer.model.work import Attempt, KeptRequest
-from tracklayer.operate.draft import config_json, signing_view
+from tracklayer.operate.draft import Change, changes, config_json, signing_view
 from tracklayer.operate.explain import Explanation, Step
 from tracklayer.store.history import StoredDelivery, StoredEvent
 
@@ -61,6 +62,8 @@ class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
     signing: dict[str, Any] | None
     filter: dict[str, Any]
     template: str | None
+    on_missing: str
+    body_schema: dict[str, Any] | None
     retry: Retry
     success: Success | None
     rate_limit: RateLimit | None
@@ -70,12 +73,11 @@ class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str] = msgspec.field(default_factory=list)
 
 
-def destination_view(destination: Destination, known_secrets: frozenset[str]) -> DestinationView:
-    """`known_secrets` are the names that the workspace has: a template that uses another one gets a warning."""
+def destination_view(destination: Destination, warnings: Sequence[str] = ()) -> DestinationView:
+    """A destination, with what a person should know about it."""
     record, config = destination.record, destination.plan.config
     until = record.previous_until
     overlap = rfc3339(until) if until is not None and destination.previous_secret is not None else None
-    unknown = sorted(destination.plan.renderer.secrets - known_secrets)
     return DestinationView(
         id=record.id,
         name=config.name,
@@ -86,34 +88,38 @@ def destination_view(destination: Destination, known_secrets: frozenset[str]) ->
         signing=signing_view(config, destination.signing_secret, overlap),
         filter=config.filter,
         template=config.template,
+        on_missing=config.on_missing,
+        body_schema=config.body_schema,
         retry=config.retry,
         success=config.success,
         rate_limit=config.rate_limit,
         consent=config.consent,
         created_at=rfc3339(record.created_at),
         updated_at=rfc3339(record.updated_at),
-        warnings=[f"the secret {name} does not exist yet: deliveries fail until it does" for name in unknown],
+        warnings=list(warnings),
     )
 
 
 class VersionView(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a destination."""
+    """One version of a destination, and what it changed of the one before (null for the first)."""
 
     version: int
     author: str
     note: str | None
     created_at: str
     config: dict[str, Any]
+    changes: list[Change] | None
 
 
-def version_view(version: VersionRecord) -> VersionView:
-    """A version with its configuration."""
+def version_view(version: VersionRecord, before: VersionRecord | None) -> VersionView:
+    """A version with its configuration, beside the version before it."""
     return VersionView(
         version=version.version,
         author=version.author,
         note=version.note,
         created_at=rfc3339(version.created_at),
         config=config_json(version.config),
+        changes=changes(config_json(before.config), config_json(version.config)) if before else None,
     )
 
 
