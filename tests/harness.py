@@ -158,6 +158,13 @@ class Answer(NamedTuple):
     body: Any
 
 
+class _Connection(http.client.HTTPConnection):
+    """A connection that ends with the thread, or the client, that it belongs to."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Api:
     """The API with one key. Every thread has its own connection, kept alive; a lost one is made anew."""
 
@@ -210,9 +217,9 @@ class Api:
 
     def _connection(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)
-        connection: http.client.HTTPConnection | None = getattr(self._connections, "kept", None)
+        connection: _Connection | None = getattr(self._connections, "kept", None)
         if connection is None:
-            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._timeout)
+            connection = _Connection(parts.hostname or "", parts.port, timeout=self._timeout)
             self._connections.kept = connection
         if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
             connection.close()  # the server has closed it meanwhile; it is opened again by the next request
