@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from alembic.util import CommandError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,8 +27,6 @@ def explained(settings: Settings) -> Iterator[None]:
         raise
     except TrackLayerError as error:
         raise StartError(error.detail) from error
-    except CommandError as error:
-        raise StartError(f"the database was made by another version of TrackLayer: {error}") from error
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         raise StartError(f"the database {_shown(settings.database_url)} cannot be used: {reason}") from error
