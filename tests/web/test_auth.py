@@ -1,0 +1,160 @@
+"""Keys and scopes: who may call what."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.harness import Api
+from tests.web.expect import ok, problem
+from tests.web.site import Site
+
+SCOPES = ("events:write", "events:read", "destinations:read", "destinations:write", "admin")
+
+CALLS = [
+    ("POST", "/v1/events", "events:write"),
+    ("POST", "/v1/events/batch", "events:write"),
+    ("GET", "/v1/events", "events:read"),
+    ("GET", "/v1/events/none", "events:read"),
+    ("GET", "/v1/events/none/explain", "events:read"),
+    ("GET", "/v1/deliveries", "events:read"),
+    ("GET", "/v1/deliveries/none", "events:read"),
+    ("GET", "/v1/dead-letters", "events:read"),
+    ("GET", "/v1/dead-letters/none", "events:read"),
+    ("POST", "/v1/dead-letters/none/replay", "destinations:write"),
+    ("POST", "/v1/dead-letters/none/discard", "destinations:write"),
+    ("POST", "/v1/dead-letters/replay", "destinations:write"),
+    ("GET", "/v1/destinations", "destinations:read"),
+    ("POST", "/v1/destinations", "destinations:write"),
+    ("GET", "/v1/destinations/none", "destinations:read"),
+    ("PUT", "/v1/destinations/none", "destinations:write"),
+    ("PATCH", "/v1/destinations/none", "destinations:write"),
+    ("DELETE", "/v1/destinations/none", "destinations:write"),
+    ("GET", "/v1/destinations/none/versions", "destinations:read"),
+    ("POST", "/v1/destinations/none/versions/1/restore", "destinations:write"),
+    ("POST", "/v1/destinations/none/pause", "destinations:write"),
+    ("POST", "/v1/destinations/none/resume", "destinations:write"),
+    ("POST", "/v1/destinations/none/rotate-secret", "destinations:write"),
+    ("GET", "/v1/destinations/none/suppressions", "destinations:read"),
+    ("POST", "/v1/destinations/none/suppressions", "destinations:write"),
+    ("DELETE", "/v1/destinations/none/suppressions/none", "destinations:write"),
+    ("POST", "/v1/destinations/none/preview", "destinations:read"),
+    ("POST", "/v1/destinations/none/test", "destinations:write"),
+    ("GET", "/v1/secrets", "destinations:read"),
+    ("GET", "/v1/secrets/none", "destinations:read"),
+    ("PUT", "/v1/secrets/none", "destinations:write"),
+    ("DELETE", "/v1/secrets/none", "destinations:write"),
+    ("GET", "/v1/api-keys", "admin"),
+    ("POST", "/v1/api-keys", "admin"),
+    ("DELETE", "/v1/api-keys/none", "admin"),
+]
+
+
+@pytest.fixture(scope="module")
+def keys(api: Api) -> dict[str, str]:
+    """One key for every scope."""
+    return {scope: ok(api.post("/v1/api-keys", {"name": scope, "scopes": [scope]}), 201)["key"] for scope in SCOPES}
+
+
+def body_of(method: str, path: str) -> dict[str, str] | None:
+    """A body that changes nothing whoever sends it; `dry_run` where a call would act on all there is."""
+    return None if method in ("GET", "DELETE") else {"dry_run_of_the_test": path}
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), CALLS)
+def test_a_call_needs_its_scope_and_says_which(
+    api: Api, keys: dict[str, str], method: str, path: str, scope: str
+) -> None:
+    for has, key in keys.items():
+        answer = Api(api.url, key).call(method, path, body_of(method, path))
+        if has in (scope, "admin"):
+            assert answer.status not in (401, 403), answer.body
+        else:
+            problem(answer, 403, "missing_scope", says=scope)
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), CALLS)
+def test_a_call_needs_a_key(api: Api, method: str, path: str, scope: str) -> None:
+    answer = Api(api.url, None).call(method, path, body_of(method, path))
+    problem(answer, 401, "missing_key")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/destinations"])
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("Bearer tl_live_0000000000000000000000000000000000000000", "unknown_key"),
+        ("Bearer \xe9", "unknown_key"),
+        ("Bearer ", "bad_authorization"),
+        ("Bearer", "bad_authorization"),
+        ("Basic dGxfbGl2ZTo=", "bad_authorization"),
+        ("", "bad_authorization"),
+    ],
+)
+def test_a_wrong_key_is_refused_and_not_repeated(api: Api, path: str, header: str, code: str) -> None:
+    answer = api.call("POST", path, {}, headers={"Authorization": header})
+    body = problem(answer, 401, code)
+    assert "0000" not in body["detail"]
+
+
+def test_the_scheme_is_read_in_any_case(api: Api) -> None:
+    ok(api.call("GET", "/v1/events", headers={"Authorization": f"bearer {api.key}"}))
+
+
+def test_a_key_is_shown_once_and_ends_when_it_is_removed(api: Api) -> None:
+    answer = api.post("/v1/api-keys", {"name": "short-lived", "scopes": ["events:read", "events:write"]})
+    made = ok(answer, 201)
+    assert answer.headers["cache-control"] == "no-store"
+    assert made.keys() == {"id", "name", "hint", "scopes", "created_at", "key"}
+    assert made["key"].startswith("tl_live_")
+    assert made["scopes"] == ["events:read", "events:write"]
+    assert made["hint"] == "…" + made["key"][-4:]
+
+    listed = ok(api.get("/v1/api-keys"))
+    assert listed["next_cursor"] is None
+    (row,) = [row for row in listed["data"] if row["id"] == made["id"]]
+    assert row == {name: value for name, value in made.items() if name != "key"}
+
+    theirs = Api(api.url, made["key"])
+    ok(theirs.get("/v1/events"))
+    assert api.delete(f"/v1/api-keys/{made['id']}").status == 204
+    problem(theirs.get("/v1/events"), 401, "unknown_key")
+    problem(api.delete(f"/v1/api-keys/{made['id']}"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "pointer"),
+    [
+        ({"name": "k", "scopes": ["everything"]}, "invalid_scope", "/scopes/0"),
+        ({"name": "k", "scopes": ["admin", "events:*"]}, "invalid_scope", "/scopes/1"),
+        ({"name": "k", "scopes": []}, "invalid_scope", "/scopes"),
+        ({"name": " ", "scopes": ["admin"]}, "invalid_name", "/name"),
+        ({"name": "x" * 201, "scopes": ["admin"]}, "invalid_name", "/name"),
+        ({"name": "k", "scopes": "admin"}, "wrong_type", "/scopes"),
+        ({"name": "k", "scopes": [1]}, "wrong_type", "/scopes/0"),
+        ({"name": "k"}, "missing_field", "/scopes"),
+        ({"name": "k", "scopes": ["admin"], "key": "tl_live_mine"}, "unknown_field", "/key"),
+        ([], "wrong_type", ""),
+    ],
+)
+def test_a_bad_key_is_refused(api: Api, body: object, code: str, pointer: str) -> None:
+    problem(api.post("/v1/api-keys", body), 422, code, pointer=pointer)
+
+
+def test_the_last_admin_key_stays(api: Api) -> None:
+    admins = [row for row in ok(api.get("/v1/api-keys"))["data"] if "admin" in row["scopes"]]
+    own = next(row for row in admins if row["name"] == "TRACKLAYER_ADMIN_KEY")
+    for row in admins:
+        if row is not own:
+            assert api.delete(f"/v1/api-keys/{row['id']}").status == 204
+    problem(api.delete(f"/v1/api-keys/{own['id']}"), 409, "last_admin_key")
+    ok(api.get("/v1/api-keys"))
+
+
+def test_an_unknown_path_is_404_and_a_wrong_method_405(api: Api, site: Site) -> None:
+    problem(api.get("/v1/nothing"), 404, "not_found")
+    problem(api.get("/"), 404, "not_found")
+    for method, path in (("DELETE", "/v1/events"), ("PUT", "/v1/events/batch"), ("POST", "/healthz")):
+        answer = api.call(method, path, {})
+        problem(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"], answer.headers
