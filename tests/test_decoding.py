@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracklayer.decoding import decode_as, decode_object
@@ -113,7 +113,8 @@ _JSON = st.recursive(
 )
 
 
-@given(value=st.dictionaries(st.text(), _JSON))
+@given(value=st.dictionaries(st.text(), _JSON, max_size=4))
+@settings(max_examples=40)
 def test_any_object_is_read_back_as_it_was_written(value: dict[str, Any]) -> None:
     assert decode_object(encode_json(value)) == value
 
