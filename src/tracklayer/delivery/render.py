@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from tracklayer.delivery.body_schema import BodySchema
+from tracklayer.delivery.redact import Redactor
 from tracklayer.errors import Invalid, at, pointer
 from tracklayer.model.delivery import Request
 from tracklayer.model.destination import DestinationConfig
@@ -18,7 +19,8 @@ from tracklayer.template import Escape, Limits, PathUse, RenderError, Template, 
 
 JSON_TYPE = "application/json"
 
-_LITERAL_ORIGIN = re.compile(r"https?://[^/?#{}\s]+(?=[/?#]|$)", re.IGNORECASE)
+_LITERAL_ORIGIN = re.compile(r"https?://(?P<authority>[^/?#{}\\\s]+)(?=[/?#]|\Z)", re.IGNORECASE)
+_MUSTACHES = re.compile(r"\{\{.*?\}\}+", re.DOTALL)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _RESERVED = frozenset({"idempotency-key", "host", "content-length", "transfer-encoding", "connection"})
 _RESERVED_PREFIXES = ("x-tracklayer-", "webhook-")
@@ -70,6 +72,9 @@ class Renderer:
             *([self.template] if self.template else []),
         )
         self.secrets: frozenset[str] = frozenset().union(*(template.secrets for template in self._templates))
+        mixed = (self._url, *(value for _, value in self._headers))
+        self._secrets_vary = any(template.secrets and template.paths for template in mixed)
+        self._redactor: tuple[Mapping[str, str], Redactor] | None = None
 
     @property
     def paths(self) -> tuple[PathUse, ...]:
@@ -127,15 +132,21 @@ class Renderer:
             invalid = self._schema.violation(body)
         return body, rendered.missing, invalid
 
-    def revealing(self, secrets: Mapping[str, str], rendered: Rendered) -> list[str]:
-        """Every text of a rendered request from which one of its secrets could be read, the longest first."""
+    def redactor(self, secrets: Mapping[str, str], rendered: Rendered) -> Redactor:
+        """What takes this request's secrets out of the answer to it; the same one for as long as they are the same."""
+        if self._redactor is None or self._redactor[0] is not secrets or self._secrets_vary:
+            self._redactor = (secrets, Redactor(self._revealing(secrets, rendered)))
+        return self._redactor[1]
+
+    def _revealing(self, secrets: Mapping[str, str], rendered: Rendered) -> set[str]:
+        """Every text of a rendered request from which one of its secrets could be read."""
         found = {secrets[name] for name in self.secrets if name in secrets}
         for (_, value), (_, template) in zip(rendered.headers, self._headers, strict=True):
             if template.secrets:
                 found.update((value, value.partition(" ")[2]))
         if self._url.secrets:
             found.add(rendered.url.partition("://")[2].partition("/")[2])
-        return sorted((text for text in found if text), key=len, reverse=True)
+        return found
 
 
 def stamp(
@@ -205,20 +216,30 @@ def body_escape(content_type: str) -> Escape:
 
 
 def _compile_url(url: str) -> Template:
-    if not _LITERAL_ORIGIN.match(url):
-        raise Invalid(
-            f"{url!r} is not a usable URL: expected http:// or https:// and a host, both without templates",
-            code="invalid_url",
-            pointer="/transport/url",
-        )
-    if "@" in url.partition("://")[2].partition("/")[0]:
-        raise Invalid(
-            "the URL has a user or password in it: put them in an Authorization header with a secret",
-            code="invalid_url",
-            pointer="/transport/url",
-        )
     with at("transport", "url"):
+        origin = _LITERAL_ORIGIN.match(url)
+        if origin is None or not _has_host(origin[0]):
+            raise _bad_url(
+                f"{url!r} is not a usable URL: expected http:// or https:// and a host, both without templates"
+            )
+        if "@" in origin["authority"]:
+            raise _bad_url("the URL has a user or password in it: put them in an Authorization header with a secret")
+        literal = _MUSTACHES.sub("", url)
+        if _FORBIDDEN_IN_URL.search(literal) or "#" in literal:
+            raise _bad_url("the URL has a space, a control character or a # in it: percent-encode it")
         return compile_template(url, escape=Escape.URL)
+
+
+def _has_host(origin: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that does not close
+        return False
+
+
+def _bad_url(detail: str) -> Invalid:
+    return Invalid(detail, code="invalid_url", pointer="")
 
 
 def _checked_names(headers: Mapping[str, str]) -> list[tuple[str, str]]:
