@@ -28,10 +28,10 @@ def parse_duration(value: str | int | float) -> float:
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Invalid(f"{value!r} is not a duration: expected a text such as 10s", code="invalid_duration", pointer="")
     else:
-        seconds = float(value)
+        seconds = value
     if not 0 <= seconds <= 30 * 86400:
         raise Invalid(f"{value!r} is out of range: expected 0s to 30d", code="invalid_duration", pointer="")
-    return seconds
+    return float(seconds)
 
 
 def format_duration(seconds: float) -> str:
