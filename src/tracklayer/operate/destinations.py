@@ -125,7 +125,7 @@ class Destinations:
     async def at_version(self, workspace_id: str, destination_id: str, number: int) -> Destination:
         """A destination as it was in one of its versions, compiled; its signing secret is the one of today."""
         current = self.get(workspace_id, destination_id)
-        config = (await self._version(destination_id, number)).config
+        config = (await self._version(current, number)).config
         plan = compile_plan(config, self._catalog.limits)
         record = msgspec.structs.replace(current.record, version=number, config=config)
         return msgspec.structs.replace(current, record=record, plan=plan)
@@ -156,9 +156,13 @@ class Destinations:
         """Save an old version's configuration as the newest one. The signing secret stays the one of today."""
         current = self.get(workspace_id, destination_id)
         _expect(current, seen)
-        old = await self._version(destination_id, number)
+        old = await self._version(current, number)
         plan = compile_plan(old.config, self._catalog.limits)
-        if old.config.signing is not None and current.signing_secret is not None:
+        if old.config.signing is not None:
+            if current.signing_secret is None:
+                raise Conflict(
+                    f"version {number} signs and the secret is gone: set signing.secret first", code="no_signing_secret"
+                )
             check_secret(old.config.signing.scheme, current.signing_secret)
         record = msgspec.structs.replace(
             current.record, version=current.record.version + 1, config=plan.config, updated_at=self._clock.now()
@@ -307,10 +311,13 @@ class Destinations:
         await self._configuration.update_destination(record, seen=current.version)
         return await self._taken_over(record)
 
-    async def _version(self, destination_id: str, number: int) -> VersionRecord:
-        found = await self._configuration.version(destination_id, number)
+    async def _version(self, current: Destination, number: int) -> VersionRecord:
+        known = (
+            0 < number <= current.record.version
+        )  # a larger one may not even fit its column
+        found = await self._configuration.version(current.id, number) if known else None
         if found is None:
-            raise NotFound(f"destination {destination_id} has no version {number}")
+            raise NotFound(f"destination {current.id} has no version {number}")
         return found
 
     async def _taken_over(self, record: DestinationRecord) -> Destination:

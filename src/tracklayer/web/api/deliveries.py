@@ -10,13 +10,12 @@ from litestar.params import Parameter
 
 from tracklayer.errors import Invalid, NotFound
 from tracklayer.model.delivery import DeliveryState
-from tracklayer.model.moment import parse_rfc3339, rfc3339
+from tracklayer.model.moment import rfc3339
 from tracklayer.operate.dead_letters import BulkReplay, DeadLetter
 from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
+from tracklayer.web.api.parameters import PAGE, Code, Cursor, Limit, read_cursor, read_moment
 from tracklayer.web.api.views import (
-    LARGEST_PAGE,
-    PAGE,
     AttemptView,
     DeliveryView,
     ErrorView,
@@ -27,14 +26,12 @@ from tracklayer.web.api.views import (
     delivery_fields,
     delivery_view,
     page,
-    read_cursor,
     request_view,
     response_view,
 )
 from tracklayer.web.auth import caller, requires
 from tracklayer.web.exchange import ApiRequest
 
-Limit = Annotated[int, Parameter(ge=1, le=LARGEST_PAGE)]
 Mode = Literal["as_sent", "rerender"]
 
 READ = [requires("events:read")]
@@ -75,7 +72,7 @@ class BulkReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     destination_id: str | None = None
     event_id: str | None = None
     event_name: str | None = None
-    code: int | None = None
+    code: Annotated[int, msgspec.Meta(ge=100, le=999)] | None = None
     since: str | None = None
     until: str | None = None
     ids: Annotated[list[str], msgspec.Meta(max_length=500)] | None = None
@@ -99,12 +96,12 @@ class DeliveriesController(Controller):
         request: ApiRequest,
         service: Service,
         limit: Limit = PAGE,
-        cursor: str | None = None,
+        cursor: Cursor = None,
         destination_id: str | None = None,
         event_id: str | None = None,
         event_name: str | None = None,
         in_state: Annotated[str | None, Parameter(query="state")] = None,
-        code: int | None = None,
+        code: Code = None,
         since: str | None = None,
         until: str | None = None,
     ) -> Page[DeliveryView]:
@@ -115,12 +112,12 @@ class DeliveriesController(Controller):
             event_name=event_name,
             state=_state(in_state),
             code=code,
-            since=_moment("since", since),
-            until=_moment("until", until),
+            since=read_moment(since, "since"),
+            until=read_moment(until, "until"),
             ids=tuple(service.engine.sending()) if in_state == DeliveryState.SENDING.value else None,
         )
         rows = await service.history.deliveries(
-            caller(request.scope).workspace_id, wanted, limit=limit + 1, before=read_cursor(cursor)
+            caller(request.scope).workspace_id, wanted, limit=limit + 1, before=read_cursor(cursor, "dlv_")
         )
         return page([delivery_view(row, service.engine) for row in rows], [row.id for row in rows], limit)
 
@@ -149,11 +146,11 @@ class DeadLettersController(Controller):
         request: ApiRequest,
         service: Service,
         limit: Limit = PAGE,
-        cursor: str | None = None,
+        cursor: Cursor = None,
         destination_id: str | None = None,
         event_id: str | None = None,
         event_name: str | None = None,
-        code: int | None = None,
+        code: Code = None,
         since: str | None = None,
         until: str | None = None,
     ) -> Page[DeliveryView]:
@@ -163,11 +160,11 @@ class DeadLettersController(Controller):
             event_id=event_id,
             event_name=event_name,
             code=code,
-            since=_moment("since", since),
-            until=_moment("until", until),
+            since=read_moment(since, "since"),
+            until=read_moment(until, "until"),
         )
         rows = await service.dead_letters.page(
-            caller(request.scope).workspace_id, wanted, limit=limit + 1, before=read_cursor(cursor)
+            caller(request.scope).workspace_id, wanted, limit=limit + 1, before=read_cursor(cursor, "dlv_")
         )
         return page([delivery_view(row, service.engine) for row in rows], [row.id for row in rows], limit)
 
@@ -185,8 +182,8 @@ class DeadLettersController(Controller):
             event_id=data.event_id,
             event_name=data.event_name,
             code=data.code,
-            since=_moment("since", data.since),
-            until=_moment("until", data.until),
+            since=read_moment(data.since, "since"),
+            until=read_moment(data.until, "until"),
             ids=None if data.ids is None else tuple(data.ids),
         )
         return await service.dead_letters.replay_all(
@@ -238,14 +235,3 @@ def _state(text: str | None) -> DeliveryState | None:
         names = ", ".join(state.value for state in DeliveryState)
         raise Invalid(f"{text!r} is not a state: expected one of {names}", code="invalid_state") from error
     return DeliveryState.PENDING if state is DeliveryState.SENDING else state
-
-
-def _moment(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return parse_rfc3339(text)
-    except ValueError as error:
-        raise Invalid(
-            f"{name} is {text!r}, expected an RFC 3339 time", code="invalid_time", pointer=f"/{name}"
-        ) from error

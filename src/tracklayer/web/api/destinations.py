@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post, put
-from litestar.params import Parameter
 from litestar.response import Response
 
 from tracklayer.catalog import Destination
@@ -15,29 +13,24 @@ from tracklayer.errors import Invalid, NotFound, at
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Event, Json
-from tracklayer.model.moment import parse_rfc3339, rfc3339
+from tracklayer.model.moment import rfc3339
 from tracklayer.operate.draft import Change, DestinationDraft
 from tracklayer.operate.review import Comparison
 from tracklayer.service import Service
+from tracklayer.web.api.parameters import PAGE, Cursor, IfMatch, Limit, read_cursor, read_if_match, read_moment
 from tracklayer.web.api.rehearsal import RehearsalView, preview_view, test_view
 from tracklayer.web.api.views import (
-    LARGEST_PAGE,
-    PAGE,
     DestinationView,
     Page,
     SuppressionView,
     VersionView,
     destination_view,
     page,
-    read_cursor,
     suppression_view,
     version_view,
 )
 from tracklayer.web.auth import caller, requires
 from tracklayer.web.exchange import ApiRequest, ApiResponse
-
-IfMatch = Annotated[str | None, Parameter(header="If-Match", description="The ETag of the version you started from.")]
-Limit = Annotated[int, Parameter(ge=1, le=LARGEST_PAGE)]
 
 READ = [requires("destinations:read")]
 WRITE = [requires("destinations:write")]
@@ -100,11 +93,11 @@ class DestinationsController(Controller):
         request: ApiRequest,
         service: Service,
         limit: Limit = PAGE,
-        cursor: str | None = None,
+        cursor: Cursor = None,
         name: str | None = None,
     ) -> Page[DestinationView]:
         """Destinations, newest first; `name` finds by the exact name."""
-        before = read_cursor(cursor)
+        before = read_cursor(cursor, "dst_")
         found = [
             each
             for each in reversed(service.destinations.all(caller(request.scope).workspace_id))
@@ -169,7 +162,10 @@ class DestinationsController(Controller):
     ) -> Deleted:
         """Delete; refused while deliveries wait, unless `?deliveries=discard`."""
         discarded = await service.destinations.delete(
-            caller(request.scope).workspace_id, destination_id, discard=deliveries == "discard", seen=_seen(if_match)
+            caller(request.scope).workspace_id,
+            destination_id,
+            discard=deliveries == "discard",
+            seen=read_if_match(if_match),
         )
         return Deleted(id=destination_id, discarded=discarded)
 
@@ -180,15 +176,15 @@ class DestinationsController(Controller):
         service: Service,
         destination_id: str,
         limit: Limit = PAGE,
-        cursor: str | None = None,
+        cursor: Cursor = None,
     ) -> Page[VersionView]:
         """Every version, newest first."""
-        before = read_cursor(cursor)
+        before = _version_of(cursor)
         found = await service.destinations.versions(caller(request.scope).workspace_id, destination_id)
         earlier = {each.version + 1: each for each in found}
-        wanted = [each for each in found if before is None or each.version < _number(before)][: limit + 1]
+        wanted = [each for each in found if before is None or each.version < before][: limit + 1]
         views = [version_view(each, earlier.get(each.version)) for each in wanted]
-        return page(views, [str(each.version) for each in wanted], limit)
+        return page(views, [f"ver_{each.version}" for each in wanted], limit)
 
     @post("/{destination_id:str}/versions/{number:int}/restore", guards=WRITE, status_code=200)
     async def restore(
@@ -197,7 +193,7 @@ class DestinationsController(Controller):
         """Save an old version's configuration as the newest one."""
         key = caller(request.scope)
         restored = await service.destinations.restore(
-            key.workspace_id, destination_id, number, author=key.name, seen=_seen(if_match)
+            key.workspace_id, destination_id, number, author=key.name, seen=read_if_match(if_match)
         )
         return await _answer(restored, service)
 
@@ -248,7 +244,7 @@ class DestinationsController(Controller):
             destination_id,
             event_filter=data.filter or {},
             reason=data.reason,
-            until=_moment(data.until),
+            until=read_moment(data.until, "until"),
             author=key.name,
         )
         return suppression_view(suppression)
@@ -313,7 +309,7 @@ async def _save(
         found = service.destinations.planned(key.workspace_id, destination_id, draft)
         return ApiResponse(Planned(changed=bool(found), changes=found))
     saved = await service.destinations.replace(
-        key.workspace_id, destination_id, draft, author=key.name, seen=_seen(if_match)
+        key.workspace_id, destination_id, draft, author=key.name, seen=read_if_match(if_match)
     )
     return await _answer(saved, service)
 
@@ -326,30 +322,12 @@ async def _set_status(
     return await _answer(changed, service)
 
 
-def _seen(if_match: str | None) -> int | None:
-    """The version that an If-Match header names (RFC 9110 §13.1.1)."""
-    if if_match is None or if_match.strip() == "*":
+def _version_of(cursor: str | None) -> int | None:
+    key = read_cursor(cursor, "ver_")
+    if key is None:
         return None
-    found = re.fullmatch(r'\s*(?:W/)?"?(\d+)"?\s*', if_match)
-    if found is None:
-        raise Invalid(f'If-Match is {if_match!r}, expected a version such as "3"', code="invalid_if_match")
-    return int(found[1])
-
-
-def _number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise Invalid("this cursor is of another list", code="invalid_cursor") from error
-
-
-def _moment(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return parse_rfc3339(text)
-    except ValueError as error:
-        raise Invalid(f"{text!r} is not an RFC 3339 time", code="invalid_time", pointer="/until") from error
+    number = key.removeprefix("ver_")
+    return int(number) if number.isdecimal() else 0
 
 
 def _whole(value: Json) -> int | None:

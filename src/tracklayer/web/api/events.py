@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 from litestar import Controller, get
-from litestar.params import Parameter
 
 from tracklayer.errors import NotFound
 from tracklayer.service import Service
+from tracklayer.web.api.parameters import PAGE, Cursor, Limit, read_cursor
 from tracklayer.web.api.views import (
-    LARGEST_PAGE,
-    PAGE,
     DeliveryView,
     EventView,
     ExplanationView,
@@ -21,12 +17,9 @@ from tracklayer.web.api.views import (
     event_view,
     explanation_view,
     page,
-    read_cursor,
 )
 from tracklayer.web.auth import caller, requires
 from tracklayer.web.exchange import ApiRequest
-
-Limit = Annotated[int, Parameter(ge=1, le=LARGEST_PAGE, description="How many rows a page has at the most.")]
 
 
 class EventDetail(EventView, frozen=True, kw_only=True):
@@ -50,11 +43,11 @@ class EventsController(Controller):
 
     @get("/", guards=[requires("events:read")])
     async def all(
-        self, request: ApiRequest, service: Service, limit: Limit = PAGE, cursor: str | None = None
+        self, request: ApiRequest, service: Service, limit: Limit = PAGE, cursor: Cursor = None
     ) -> Page[EventView]:
         """Events, newest first."""
         workspace_id = caller(request.scope).workspace_id
-        rows = await service.history.events(workspace_id, limit=limit + 1, before=read_cursor(cursor))
+        rows = await service.history.events(workspace_id, limit=limit + 1, before=read_cursor(cursor, "evt_"))
         return page([event_view(row) for row in rows], [row.pk for row in rows], limit)
 
     @get("/{event_id:str}", guards=[requires("events:read")])

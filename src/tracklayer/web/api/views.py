@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +9,6 @@ import msgspec
 
 from tracklayer.catalog import Destination
 from tracklayer.delivery.engine import Engine
-from tracklayer.errors import Invalid
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import Consent, RateLimit, Retry, Success, Transport
 from tracklayer.model.event import Json, event_fields
@@ -21,11 +18,9 @@ from tracklayer.model.work import Attempt, KeptRequest
 from tracklayer.operate.draft import Change, changes, config_json, signing_view
 from tracklayer.operate.explain import Explanation, Step
 from tracklayer.store.history import StoredDelivery, StoredEvent
+from tracklayer.web.api.parameters import write_cursor
 
 T = TypeVar("T")
-
-PAGE = 50
-LARGEST_PAGE = 200
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -33,21 +28,6 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
     data: list[T]
     next_cursor: str | None = None
-
-
-def cursor(key: str) -> str:
-    """The opaque cursor that goes on after `key`."""
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def read_cursor(text: str | None) -> str | None:
-    """The key behind a cursor. Raises `Invalid`."""
-    if text is None:
-        return None
-    try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-    except (binascii.Error, ValueError) as error:
-        raise Invalid(f"{text!r} is not a cursor: use next_cursor of the page before", code="invalid_cursor") from error
 
 
 class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
@@ -365,7 +345,7 @@ def explanation_view(explanation: Explanation, engine: Engine) -> ExplanationVie
 def page(rows: list[T], keys: list[str], limit: int) -> Page[T]:
     """A page of at most `limit` rows out of up to one more, which tells that there is a next one."""
     more = len(rows) > limit
-    return Page(data=rows[:limit], next_cursor=cursor(keys[limit - 1]) if more else None)
+    return Page(data=rows[:limit], next_cursor=write_cursor(keys[limit - 1]) if more else None)
 
 
 def event_json(stored: StoredEvent) -> dict[str, Json]:
