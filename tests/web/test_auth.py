@@ -60,7 +60,7 @@ def body_of(method: str, path: str) -> dict[str, str] | None:
     return None if method in ("GET", "DELETE") else {"dry_run_of_the_test": path}
 
 
-@pytest.mark.parametrize(("method", "path", "scope"), CALLS)
+@pytest.mark.parametrize("method, path, scope", CALLS)
 def test_a_call_needs_its_scope_and_says_which(
     api: Api, keys: dict[str, str], method: str, path: str, scope: str
 ) -> None:
@@ -72,7 +72,7 @@ def test_a_call_needs_its_scope_and_says_which(
             problem(answer, 403, "missing_scope", says=scope)
 
 
-@pytest.mark.parametrize(("method", "path", "scope"), CALLS)
+@pytest.mark.parametrize("method, path, scope", CALLS)
 def test_a_call_needs_a_key(api: Api, method: str, path: str, scope: str) -> None:
     answer = Api(api.url, None).call(method, path, body_of(method, path))
     problem(answer, 401, "missing_key")
@@ -81,7 +81,7 @@ def test_a_call_needs_a_key(api: Api, method: str, path: str, scope: str) -> Non
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/destinations"])
 @pytest.mark.parametrize(
-    ("header", "code"),
+    "header, code",
     [
         ("Bearer tl_live_0000000000000000000000000000000000000000", "unknown_key"),
         ("Bearer \xe9", "unknown_key"),
@@ -123,7 +123,7 @@ def test_a_key_is_shown_once_and_ends_when_it_is_removed(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "code", "pointer"),
+    "body, code, pointer",
     [
         ({"name": "k", "scopes": ["everything"]}, "invalid_scope", "/scopes/0"),
         ({"name": "k", "scopes": ["admin", "events:*"]}, "invalid_scope", "/scopes/1"),

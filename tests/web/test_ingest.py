@@ -148,7 +148,7 @@ def test_gzip_is_unpacked(api: Api, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/events/batch", "/v1/destinations"])
 @pytest.mark.parametrize(
-    ("encoding", "body", "status", "code"),
+    "encoding, body, status, code",
     [
         ("br", b"{}", 400, "unsupported_encoding"),
         ("gzip, gzip", b"{}", 400, "unsupported_encoding"),
@@ -196,7 +196,7 @@ def test_an_event_over_256_kib_is_refused_alone_and_in_a_batch(api: Api, site: S
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "code", "pointer"),
+    "body, status, code, pointer",
     [
         (b"", 400, "malformed", ""),
         (b"{", 400, "malformed", ""),
@@ -243,7 +243,7 @@ def test_extreme_values_are_taken_or_refused_and_never_a_fault(api: Api, body: b
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "code", "pointer"),
+    "body, status, code, pointer",
     [
         ([], 422, "invalid_type", ""),
         ({}, 422, "required", "/events"),
