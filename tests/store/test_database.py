@@ -202,7 +202,7 @@ async def test_a_transaction_that_is_cancelled_itself_leaves_the_writer_usable(d
 
 async def test_long_work_that_is_cancelled_itself_leaves_nothing_half_done(database: Database) -> None:
     """As a migration that somebody interrupts."""
-    reached, go_on = asyncio.Event(), threading.Event()
+    reached, go_on, ended = asyncio.Event(), threading.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
     def work(connection: Connection) -> None:
@@ -210,12 +210,14 @@ async def test_long_work_that_is_cancelled_itself_leaves_nothing_half_done(datab
         loop.call_soon_threadsafe(reached.set)
         assert go_on.wait(10)
         adding("second")(connection)
+        ended.set()
 
     caller = asyncio.create_task(database.write(work, long=True))
     await reached.wait()
     loop.call_later(0.05, go_on.set)
     await cancel_everything()
     assert caller.cancelled()
+    assert ended.is_set()  # nobody rolled back under it
 
     await database.write(adding("third"))
     assert await names(database) == ["third"]
@@ -287,11 +289,15 @@ async def test_what_was_written_is_there_after_closing_and_opening_again(open_da
     assert await names(open_database()) == ["a"]
 
 
-async def test_close_waits_for_the_transaction_that_runs(open_database: OpenDatabase) -> None:
+async def test_close_waits_for_everything_that_was_begun(open_database: OpenDatabase) -> None:
     database = open_database()
-    caller = asyncio.create_task(database.write(adding("a")))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    callers = []
+    for name in "abc":  # one commits, the others wait for the next transaction
+        callers.append(asyncio.create_task(database.write(adding(name))))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
     await database.close()
-    assert await caller == "a"
-    assert await names(open_database()) == ["a"]
+
+    assert await asyncio.gather(*callers) == ["a", "b", "c"]
+    assert await names(open_database()) == ["a", "b", "c"]
