@@ -59,12 +59,13 @@ class Ingest:
         Raises `Unavailable` when the store cannot commit, or too much waits already: then the caller may send
         the same events again, which the dedup window makes safe.
         """
-        if self._commits.waiting + len(events) > self._options.waiting_events + 1:
+        if self._commits.waiting and self._commits.waiting + len(events) > self._options.waiting_events:
             raise Unavailable("too many events wait to be stored; try again shortly", code="too_busy")
-        items = [self._acceptance(workspace_id, event, now) for event in events]
-        size = sum(len(item.body) for item in items)
+        bodies = [event_to_json(event) for event in events]
+        size = sum(map(len, bodies))
         if self._waiting_bytes and self._waiting_bytes + size > self._options.waiting_bytes:
             raise Unavailable("too many bytes wait to be stored; try again shortly", code="too_busy")
+        items = [self._acceptance(workspace_id, event, body, now) for event, body in zip(events, bodies, strict=True)]
         self._waiting_bytes += size
         try:
             answers = await asyncio.gather(*map(self._commits.submit, items))
@@ -75,15 +76,32 @@ class Ingest:
 
     async def _commit(self, items: list[Acceptance]) -> list[Accepted]:
         """One transaction; what is new goes on to the engine, whether or not its caller is still there."""
-        answers = await self._queue.accept(items)
+        try:
+            answers = await self._queue.accept(items)
+        except Exception:
+            for item in items:
+                self._abandon(item)
+            raise
         for item, answer in zip(items, answers, strict=True):
             self._metrics.events.labels("duplicate" if answer.duplicate else "accepted").inc()
-            if not answer.duplicate:
+            if answer.duplicate:
+                self._unreserve(item)
+            else:
                 self._hand_over(item)
         return answers
 
-    def _acceptance(self, workspace_id: str, event: Event, now: float) -> Acceptance:
-        body = event_to_json(event)
+    def _unreserve(self, item: Acceptance) -> None:
+        for delivery in item.deliveries:
+            if delivery.lease_until is not None:
+                self._engine.unreserve(delivery.destination_id, len(item.body))
+
+    def _abandon(self, item: Acceptance) -> None:
+        """A commit that failed may be durable all the same: then the engine finds what it holds."""
+        self._unreserve(item)
+        for delivery in item.deliveries:
+            self._engine.notice(delivery.destination_id, delivery.lease_until or item.received_at)
+
+    def _acceptance(self, workspace_id: str, event: Event, body: bytes, now: float) -> Acceptance:
         deliveries = []
         for routed in route(self._catalog.tenant(workspace_id), event, now):
             destination, suppressed = routed.destination, routed.suppressed

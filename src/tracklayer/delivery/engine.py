@@ -15,10 +15,11 @@ from collections.abc import Coroutine, Iterable
 import msgspec
 import structlog
 
-from tracklayer.catalog import Catalog, Destination
-from tracklayer.delivery.attempt import Attempted, Attempter
+from tracklayer.catalog import Catalog
+from tracklayer.delivery.attempt import Attempter
 from tracklayer.delivery.lane import Lane
-from tracklayer.delivery.settlement import end_as, settle, stopped
+from tracklayer.delivery.report import report
+from tracklayer.delivery.settlement import settle, stopped
 from tracklayer.errors import Unavailable
 from tracklayer.metrics import Metrics
 from tracklayer.model.delivery import DeliveryState
@@ -28,7 +29,7 @@ from tracklayer.routing import stopped_by
 from tracklayer.store import GroupCommit, Queue
 
 CLAIM = 200  # deliveries that one claim asks for at the most
-TOKEN_PATIENCE = 30.0  # seconds that a synthetic test waits for the rate limit
+SCARCE_CLAIM = 8  # … while the memory for deliveries is used up, so that every lane still moves
 STORE_PAUSE = 0.5  # seconds between tries while the store cannot commit
 
 log = structlog.get_logger("tracklayer.engine")
@@ -64,13 +65,16 @@ class Engine:
         self._options = options
         self._lanes: dict[str, Lane] = {}
         self._bytes = 0
-        self._tasks: set[asyncio.Task[object]] = set()
-        self._settling = GroupCommit(self._commit, largest=500)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._settling: GroupCommit[Settlement, None] = GroupCommit(self._commit, largest=500)
         self._stopping = False
 
     async def start(self) -> None:
-        """Open the lanes and take up whatever waits in the store."""
-        self.refresh()
+        """Open the lanes and take up whatever waits in the store.
+
+        What was sent just before is not known any more, so every rate limit starts with nothing saved up.
+        """
+        self._take_over(tokens=0.0)
         for backlog in await self._queue.backlog():
             self.notice(backlog.destination_id, backlog.next_at)
 
@@ -79,9 +83,8 @@ class Engine:
         self._stopping = True
         for lane in self._lanes.values():
             lane.wake()
-        tasks = {lane.task for lane in self._lanes.values() if lane.task} | self._tasks
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=patience)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=patience)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -90,38 +93,34 @@ class Engine:
 
     def refresh(self) -> None:
         """Take over what the catalog says now: new, changed, paused, resumed and deleted destinations."""
-        now = self._clock.now()
-        destinations = {each.id: each for each in self._catalog.destinations()}
-        for destination_id in self._lanes.keys() - destinations.keys():
-            self._close(self._lanes.pop(destination_id))
-        for destination_id, destination in destinations.items():
-            lane = self._lanes.get(destination_id)
-            if lane is None:
-                self._lanes[destination_id] = Lane(
-                    destination, cap=self._options.concurrency, lease=self._options.lease, now=now
-                )
-            elif lane.destination is not destination:
-                was_open = lane.is_open
-                lane.update(destination, now)
-                if lane.is_open and not was_open:
-                    self.notice(destination_id, now)
-                elif not lane.is_open:
-                    self._close(lane)
+        self._take_over(tokens=None)
 
     def reserve(self, destination_id: str, size: int) -> float | None:
-        """Whether a delivery that is about to be stored may go straight into memory: until when to lease it."""
+        """Keep memory for a delivery that is about to be stored, and say until when to lease it; None: there is none.
+
+        What was reserved must be handed over, or `unreserve`d where it was not stored.
+        """
         lane = self._lanes.get(destination_id)
-        if lane is None or self._stopping or not lane.is_open or not lane.room or not self._has_memory(size):
+        now = self._clock.now()
+        if lane is None or self._stopping or not lane.may_skip_the_store(now) or not self._has_memory(size):
             return None
-        return self._clock.now() + self._options.lease
+        lane.reserved += 1
+        self._bytes += size
+        return now + self._options.lease
+
+    def unreserve(self, destination_id: str, size: int) -> None:
+        """Let go of what `reserve` kept."""
+        self._bytes -= size
+        if (lane := self._lanes.get(destination_id)) is not None:
+            lane.reserved -= 1
 
     def hand_over(self, work: Work) -> None:
         """Take a delivery that was stored under a lease made by `reserve`."""
+        self.unreserve(work.destination_id, work.size)
         lane = self._lanes.get(work.destination_id)
-        if lane is None:  # deleted while the event was being stored
-            self._background(self._queue.discard_pending(work.destination_id, now=self._clock.now()))
-        elif not lane.is_open or self._stopping:
-            self.notice(work.destination_id, self._clock.now() + self._options.lease)
+        if lane is None or not lane.is_open or self._stopping:
+            self._background(self._release([work.delivery_id]))
+            self.notice(work.destination_id, self._clock.now())
         elif lane.add(work):
             self._bytes += work.size
             self._serve(lane)
@@ -132,6 +131,8 @@ class Engine:
         if lane is not None:
             lane.notice(at)
             self._serve(lane)
+        else:  # deleted, while the event was being stored or attempted
+            self._background(self._discard(destination_id))
 
     def is_sending(self, destination_id: str, delivery_id: str) -> bool:
         """Whether an attempt of this delivery is on its way right now."""
@@ -143,47 +144,60 @@ class Engine:
         return [delivery_id for lane in self._lanes.values() for delivery_id in lane.in_flight]
 
     async def take_token(self, destination_id: str) -> None:
-        """Wait for the destination's rate limit and spend one token: for the synthetic test.
-
-        Raises `Unavailable` where the limit leaves no room within half a minute.
-        """
-        lane = self._lanes[destination_id]
-        deadline = self._clock.now() + TOKEN_PATIENCE
-        while (wait := lane.take_token(self._clock.now())) > 0:
-            if self._clock.now() + wait > deadline:
-                raise Unavailable(f"the rate limit leaves no room for {wait:.0f} s; try again later", code="rate_limit")
-            await self._clock.sleep(wait)
+        """Spend one token of the destination's rate limit, for the synthetic test. Raises as `Lane.wait_for_token`."""
+        await self._lanes[destination_id].wait_for_token(self._clock)
 
     async def settle(self, settlement: Settlement) -> None:
         """Make the end of an attempt durable; waits for as long as the store needs to come back."""
         await self._settling.submit(settlement)
+
+    def _take_over(self, *, tokens: float | None) -> None:
+        now = self._clock.now()
+        destinations = {each.id: each for each in self._catalog.destinations()}
+        for destination_id in self._lanes.keys() - destinations.keys():
+            lane = self._lanes.pop(destination_id)
+            lane.retire()
+            self._give_back(lane)
+        for destination_id, destination in destinations.items():
+            known = self._lanes.get(destination_id)
+            if known is None:
+                self._lanes[destination_id] = Lane(
+                    destination, cap=self._options.concurrency, lease=self._options.lease, now=now, tokens=tokens
+                )
+            elif known.destination is not destination:
+                was_open = known.is_open
+                known.update(destination, now)
+                if known.is_open and not was_open:
+                    self.notice(destination_id, now)
+                elif not known.is_open:
+                    self._give_back(known)
 
     def _has_memory(self, size: int) -> bool:
         return self._bytes + size <= self._options.queue_bytes
 
     def _serve(self, lane: Lane) -> None:
         if lane.task is None and lane.is_open and not self._stopping:
-            lane.task = asyncio.create_task(self._run(lane))
+            lane.task = self._background(self._run(lane))
         lane.wake()
 
     async def _run(self, lane: Lane) -> None:
         """Serve one lane until it is idle, closed, or the engine stops."""
         try:
             while lane.is_open and not lane.is_idle and not self._stopping:
-                await self._claim(lane)
-                wait = lane.wait(self._clock.now())
-                if wait == 0:
+                now = self._clock.now()
+                if lane.should_claim(now) and (self._has_memory(0) or not lane.queue):
+                    await self._claim(lane, now)
+                elif (wait := lane.wait(now)) == 0:
                     self._launch(lane)
                 else:
                     await lane.sleep(wait)
+            if not lane.is_open:
+                self._give_back(lane)  # what a claim brought while the lane was being closed
         finally:
             lane.task = None
 
-    async def _claim(self, lane: Lane) -> None:
-        now = self._clock.now()
-        if not lane.should_claim(now) or not (self._has_memory(0) or not lane.queue):
-            return
-        limit = min(CLAIM, lane.room)
+    async def _claim(self, lane: Lane, now: float) -> None:
+        limit = min(CLAIM if self._has_memory(0) else SCARCE_CLAIM, lane.room)
         destination_id = lane.destination.id
         lane.more_at = None  # a notice that comes while we ask must not be lost
         try:
@@ -191,10 +205,11 @@ class Engine:
             for work in found:
                 if lane.add(work):
                     self._bytes += work.size
-            next_at = now if len(found) == limit else await self._queue.next_at(destination_id)
-        except Unavailable as error:
-            log.warning("claim_failed", destination_id=destination_id, error=error.detail)
-            next_at = now + STORE_PAUSE
+            next_at = await self._queue.next_at(destination_id)
+        except Exception as error:  # whatever it is, what waits must not be forgotten
+            ours = not isinstance(error, Unavailable)
+            log.warning("claim_failed", destination_id=destination_id, error=str(error), exc_info=ours)
+            next_at = self._clock.now() + STORE_PAUSE
         if next_at is not None:
             lane.notice(next_at)
 
@@ -216,7 +231,7 @@ class Engine:
         else:
             lane.held.discard(work.delivery_id)
             if settlement.state is DeliveryState.PENDING:
-                lane.notice(settlement.due_at)
+                self.notice(work.destination_id, settlement.due_at)
         finally:
             lane.in_flight.discard(work.delivery_id)
             self._bytes -= work.size
@@ -232,82 +247,55 @@ class Engine:
         secrets = self._catalog.tenant(destination.record.workspace_id).secrets
         attempted = await self._attempter.attempt(destination, work, secrets)
         settlement = settle(work, destination, attempted, self._attempter, self._rng)
-        self._learn(lane, attempted)
-        self._report(destination, work, attempted, settlement)
-        if destination.id not in self._lanes and settlement.state is DeliveryState.PENDING:
-            return end_as(settlement, DeliveryState.DISCARDED, "the destination was deleted")
+        lane.learn(attempted.verdict, attempted.finished_at)
+        report(self._metrics, work, attempted, settlement)
         return settlement
 
-    def _learn(self, lane: Lane, attempted: Attempted) -> None:
-        """Let the lane go slower or faster after what the receiver said."""
-        verdict = attempted.verdict
-        if verdict.action == "retry":
-            lane.window.failure()
-        else:
-            lane.window.success()
-        if verdict.throttles and verdict.retry_after is not None:
-            lane.hold_until = max(lane.hold_until, attempted.finished_at + verdict.retry_after)
+    async def _commit(self, settlements: list[Settlement]) -> list[Exception | None]:
+        """Settle, however long the store needs: the receiver has the event, so this must not be forgotten.
 
-    def _report(self, destination: Destination, work: Work, attempted: Attempted, settlement: Settlement) -> None:
-        """Count the attempt and write its one wide log line."""
-        counters = self._metrics.of(destination.id)
-        seconds = attempted.finished_at - attempted.started_at
-        counters.attempt_seconds.observe(seconds)
-        if settlement.state is DeliveryState.DELIVERED:
-            counters.delivered.inc()
-            counters.delivery_seconds.observe(max(0.0, attempted.finished_at - work.created_at))
-        elif settlement.state is DeliveryState.PENDING:
-            counters.retried.inc()
-        else:
-            counters.dead.inc()
-        attempt = settlement.attempt
-        assert attempt is not None  # noqa: S101 (an attempt was made)
-        log.info(
-            "attempt",
-            delivery_id=work.delivery_id,
-            event_id=work.event.event_id,
-            event_name=work.event.event_name,
-            destination_id=destination.id,
-            version=attempt.version,
-            attempt=attempt.number,
-            state=settlement.state.value,
-            status=attempt.status_code,
-            error=attempt.error,
-            rule=attempt.rule,
-            latency_ms=round(seconds * 1000, 3),
-            due_at=settlement.due_at if settlement.state is DeliveryState.PENDING else None,
-            test=work.test,
-        )
-
-    async def _commit(self, settlements: list[Settlement]) -> list[None]:
-        """Settle, however long the store needs: the receiver has the event, so this must not be forgotten."""
+        One that the store refuses takes none of the others with it.
+        """
         while True:
             try:
                 await self._queue.settle(settlements)
             except Unavailable as error:
                 log.warning("settle_failed", deliveries=len(settlements), error=error.detail)
                 await self._clock.sleep(STORE_PAUSE)
+            except Exception as error:
+                if len(settlements) == 1:
+                    return [error]
+                return [(await self._commit([each]))[0] for each in settlements]
             else:
                 return [None] * len(settlements)
 
-    def _close(self, lane: Lane) -> None:
-        """Give back what a paused or deleted destination's lane holds."""
-        given_back = [work.delivery_id for work in lane.queue]
-        self._bytes -= sum(work.size for work in lane.queue)
-        lane.held.difference_update(given_back)
-        lane.queue.clear()
-        lane.wake()
+    def _give_back(self, lane: Lane) -> None:
+        """Let go of what a paused or deleted destination's lane holds and has not begun to send."""
+        given_back = lane.empty()
+        self._bytes -= sum(work.size for work in given_back)
         if given_back:
-            self._background(self._release(given_back))
+            self._background(self._release([work.delivery_id for work in given_back]))
 
-    def _background(self, work: Coroutine[None, None, object]) -> None:
+    def _background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run beside everything else; `stop` waits for it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _release(self, delivery_ids: Iterable[str]) -> None:
         try:
             await self._queue.release(delivery_ids)
         except Unavailable as error:
             log.warning("release_failed", error=error.detail)  # their leases run out by themselves
+
+    async def _discard(self, destination_id: str) -> None:
+        """Let go of what still came for a deleted destination."""
+        while not self._stopping:  # the next start finds it again
+            try:
+                await self._queue.discard_pending(destination_id, now=self._clock.now())
+            except Unavailable as error:
+                log.warning("discard_failed", destination_id=destination_id, error=error.detail)
+                await self._clock.sleep(STORE_PAUSE)
+            else:
+                return

@@ -7,29 +7,42 @@ from collections import deque
 
 from tracklayer.catalog import Destination
 from tracklayer.delivery.limits import TokenBucket, Window
+from tracklayer.errors import Unavailable
+from tracklayer.model.delivery import Verdict
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.work import Work
+from tracklayer.ports import Clock
 
 HIGH_WATER = 1000  # deliveries that one lane holds in memory at the most
 LOW_WATER = 200  # below it, the lane claims more from the store
+TOKEN_PATIENCE = 30.0  # seconds that a synthetic test waits for the rate limit
+OVERDUE = 1.0  # seconds after which what waits in the store is not overtaken by what is new
 
 
 class Lane:
     """A destination's own queue, rate limit and concurrency: nothing in it can delay a neighbour."""
 
-    def __init__(self, destination: Destination, *, cap: int, lease: float, now: float) -> None:
-        """`cap` bounds the attempts in flight, `lease` is how long (seconds) a claimed delivery is ours."""
+    def __init__(
+        self, destination: Destination, *, cap: int, lease: float, now: float, tokens: float | None = None
+    ) -> None:
+        """`cap` bounds the attempts in flight, `lease` is how long (seconds) a claimed delivery is ours.
+
+        The rate limit begins with `tokens`; None: with all of its burst.
+        """
         self._lease = lease
         self.queue: deque[Work] = deque()
+        self.reserved = 0  # deliveries that are being stored and will be queued here
         self.held: set[str] = set()  # ids in the queue, in flight or being settled
         self.in_flight: set[str] = set()
         self.window = Window(cap=cap)
         self.hold_until = 0.0  # the receiver asked everybody to wait (Retry-After)
         self.more_at: float | None = None  # when the store may have something that is not in memory
         self.task: asyncio.Task[None] | None = None
-        self._bucket: TokenBucket | None = None
+        limit = destination.plan.limit
+        self._bucket = None if limit is None else TokenBucket(limit, now, tokens)
+        self._retired = False
         self._woken = asyncio.Event()
-        self.update(destination, now)
+        self.destination = destination
 
     def update(self, destination: Destination, now: float) -> None:
         """Take a new version or status over."""
@@ -46,7 +59,7 @@ class Lane:
     @property
     def is_open(self) -> bool:
         """Whether live traffic may flow."""
-        return self.destination.record.status is DestinationStatus.ACTIVE
+        return self.destination.record.status is DestinationStatus.ACTIVE and not self._retired
 
     @property
     def is_idle(self) -> bool:
@@ -56,9 +69,16 @@ class Lane:
     @property
     def room(self) -> int:
         """How many more deliveries to hold: as many as can be sent while their lease lasts."""
+        return max(0, self._most - len(self.queue) - self.reserved)
+
+    @property
+    def _most(self) -> int:
         limit = self.destination.plan.limit
-        most = HIGH_WATER if limit is None else min(HIGH_WATER, max(1, int(limit.rate * self._lease / 2)))
-        return max(0, most - len(self.queue))
+        return HIGH_WATER if limit is None else min(HIGH_WATER, max(1, int(limit.rate * self._lease / 2)))
+
+    def may_skip_the_store(self, now: float) -> bool:
+        """Whether a new delivery may be queued here at once: there is room, and none in the store waits for long."""
+        return self.is_open and self.room > 0 and (self.more_at is None or self.more_at > now - OVERDUE)
 
     def add(self, work: Work) -> bool:
         """Take a claimed delivery in; False where it is here already (its lease has just been renewed)."""
@@ -68,6 +88,19 @@ class Lane:
         self.queue.append(work)
         return True
 
+    def empty(self) -> list[Work]:
+        """Take everything out of the queue again."""
+        taken = list(self.queue)
+        self.queue.clear()
+        self.held.difference_update(work.delivery_id for work in taken)
+        self.wake()
+        return taken
+
+    def retire(self) -> None:
+        """The destination is deleted: nothing flows any more."""
+        self._retired = True
+        self.wake()
+
     def notice(self, at: float) -> None:
         """The store has something for this lane, claimable from `at` on."""
         self.more_at = at if self.more_at is None else min(at, self.more_at)
@@ -75,7 +108,8 @@ class Lane:
 
     def should_claim(self, now: float) -> bool:
         """Whether it is time to ask the store."""
-        return self.more_at is not None and self.more_at <= now and len(self.queue) < LOW_WATER and self.room > 0
+        low = min(LOW_WATER, (self._most + 1) // 2)
+        return self.more_at is not None and self.more_at <= now and len(self.queue) < low
 
     def wait(self, now: float) -> float | None:
         """Seconds until the next delivery may go: 0 is now, and its token is spent; None: when woken."""
@@ -90,6 +124,23 @@ class Lane:
     def take_token(self, now: float) -> float:
         """Spend one token of the rate limit: 0, or the seconds to wait for it (nothing spent)."""
         return 0.0 if self._bucket is None else self._bucket.take(now)
+
+    async def wait_for_token(self, clock: Clock) -> None:
+        """Spend one token when there is one. Raises `Unavailable` where that is more than half a minute away."""
+        deadline = clock.now() + TOKEN_PATIENCE
+        while (wait := self.take_token(clock.now())) > 0:
+            if clock.now() + wait > deadline:
+                raise Unavailable(f"the rate limit leaves no room for {wait:.0f} s; try again later", code="rate_limit")
+            await clock.sleep(wait)
+
+    def learn(self, verdict: Verdict, now: float) -> None:
+        """Go slower or faster after what the receiver said at `now`."""
+        if verdict.action == "retry":
+            self.window.failure()
+        else:
+            self.window.success()
+        if verdict.throttles and verdict.retry_after is not None:
+            self.hold_until = max(self.hold_until, now + verdict.retry_after)
 
     def wake(self) -> None:
         """Something changed: look again."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from tracklayer.catalog import Destination
 from tracklayer.delivery.attempt import Attempted, Attempter
 from tracklayer.delivery.retry import next_due
@@ -53,11 +51,6 @@ def stopped(work: Work, destination: Destination, rule: str, now: float) -> Sett
         now=now,
         due_at=now,
     )
-
-
-def end_as(settlement: Settlement, state: DeliveryState, reason: str) -> Settlement:
-    """The same, ended otherwise."""
-    return msgspec.structs.replace(settlement, state=state, reason=reason)
 
 
 def _settlement(

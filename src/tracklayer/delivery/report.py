@@ -1,0 +1,44 @@
+"""What is told of an attempt: its counts, and its one wide log line."""
+
+from __future__ import annotations
+
+import structlog
+
+from tracklayer.delivery.attempt import Attempted
+from tracklayer.metrics import Metrics
+from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.work import Settlement, Work
+
+log = structlog.get_logger("tracklayer.engine")
+
+
+def report(metrics: Metrics, work: Work, attempted: Attempted, settlement: Settlement) -> None:
+    """Count the attempt and write its one wide log line."""
+    counters = metrics.of(work.destination_id)
+    seconds = attempted.finished_at - attempted.started_at
+    counters.attempt_seconds.observe(seconds)
+    if settlement.state is DeliveryState.DELIVERED:
+        counters.delivered.inc()
+        counters.delivery_seconds.observe(max(0.0, attempted.finished_at - work.created_at))
+    elif settlement.state is DeliveryState.PENDING:
+        counters.retried.inc()
+    else:
+        counters.dead.inc()
+    attempt = settlement.attempt
+    assert attempt is not None  # noqa: S101 (an attempt was made)
+    log.info(
+        "attempt",
+        delivery_id=work.delivery_id,
+        event_id=work.event.event_id,
+        event_name=work.event.event_name,
+        destination_id=work.destination_id,
+        version=attempt.version,
+        attempt=attempt.number,
+        state=settlement.state.value,
+        status=attempt.status_code,
+        error=attempt.error,
+        rule=attempt.rule,
+        latency_ms=round(seconds * 1000, 3),
+        due_at=settlement.due_at if settlement.state is DeliveryState.PENDING else None,
+        test=work.test,
+    )
