@@ -6,6 +6,7 @@ The hot path reads only from here. Whoever changes the configuration writes it t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import msgspec
@@ -110,6 +111,7 @@ class Catalog:
         self.limits = limits
         self._tenants: dict[str, Tenant] = {}
         self._keys: dict[str, ApiKey] = {}
+        self._loading = asyncio.Lock()  # or an older view of the store could replace a newer one
 
     async def load(self) -> None:
         """Read everything."""
@@ -119,10 +121,15 @@ class Catalog:
 
     async def load_keys(self) -> None:
         """Read the API keys again."""
-        self._keys = {key.hash: key for key in await self._configuration.api_keys()}
+        async with self._loading:
+            self._keys = {key.hash: key for key in await self._configuration.api_keys()}
 
     async def load_workspace(self, workspace: Workspace) -> None:
         """Read one workspace's destinations and secrets again."""
+        async with self._loading:
+            await self._load_workspace(workspace)
+
+    async def _load_workspace(self, workspace: Workspace) -> None:
         sealed = {
             secret.name: secret for secret in await self._configuration.secrets() if secret.workspace_id == workspace.id
         }
