@@ -31,6 +31,8 @@ def bind(helper: Helper, kinds: list[Kind], options: list[tuple[str, Kind]], lin
             result = function(*arguments[:count], **dict(zip(names, arguments[count:], strict=True)))
         except Refusal as refusal:
             raise RenderError(f"{helper.name}: {refusal}", line=line, column=column) from None
+        except ArithmeticError:
+            raise RenderError(f"{helper.name}: not a number to calculate with", line=line, column=column) from None
         if type(result) is str:
             if len(result) > LONGEST_TEXT:
                 message = f"{helper.name}: the result is longer than {LONGEST_TEXT} characters"

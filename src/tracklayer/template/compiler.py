@@ -22,6 +22,7 @@ from tracklayer.template.syntax import Content, Program
 from tracklayer.template.values import json_safe, scrub
 
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+_NO_FRAME = Frame(None, None)  # for templates that never look at it
 _DEFAULT_LIMITS = Limits()
 
 
@@ -36,9 +37,10 @@ class Template:
         self.secrets: frozenset[str] = frozenset(uses.secrets)
         self.is_literal = literal is not None
         self._literal = None if literal is None else Rendered(literal)
-        self._encodable = json_safe if escape is Escape.JSON else scrub
+        self._is_json = escape is Escape.JSON
         self._limits = limits
         self._program = program
+        self._needs_context = uses.context
 
     def render(self, scope: Mapping[str, object]) -> Rendered:
         """The text for one event. `scope` holds the event's fields, `destination`, `delivery` and `secrets`.
@@ -47,21 +49,33 @@ class Template:
         """
         if self._literal is not None:
             return self._literal
-        fields = dict(scope)
-        secrets = fields.pop("secrets", None)
-        run = Run(fields, secrets if isinstance(secrets, Mapping) else {}, self._limits)
+        frame, secrets = _NO_FRAME, scope.get("secrets")
+        if self._needs_context:
+            # Without this the secrets could be reached as a field of the whole. A template that never looks at the
+            # whole names its fields one by one, and `secrets.NAME` is no field (`Scope.is_secret`).
+            scope = {name: value for name, value in scope.items() if name != "secrets"}
+            frame = Frame(scope, None)
+        run = Run(scope, secrets, self._limits, self._limits.steps)
         try:
-            text = self._program(run, Frame(fields, None), fields)
+            text = self._program(run, frame, scope)
         except RecursionError:
             raise RenderError("the event is nested too deeply for this template") from None
         if run.omitted:
             text = drop_omitted(text)
-        if text.isascii():
-            run.check_size(len(text))
-        else:
-            text = self._encodable(text)
-            run.check_size(len(text.encode()))
-        return Rendered(text, tuple(run.missing) if run.missing else ())
+        size = len(text)
+        if not text.isascii():
+            text, size = self._encodable(text)
+        if size > self._limits.output_bytes:
+            raise RenderError(f"the output is longer than {self._limits.output_bytes} bytes")
+        return Rendered(text, tuple(run.missing)) if run.missing else Rendered(text)
+
+    def _encodable(self, text: str) -> tuple[str, int]:
+        """The text without lone surrogates, and its length in bytes."""
+        try:
+            return text, len(text.encode())
+        except UnicodeEncodeError:
+            text = json_safe(text) if self._is_json else scrub(text)
+            return text, len(text.encode())
 
 
 def compile_template(

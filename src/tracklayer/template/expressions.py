@@ -27,12 +27,13 @@ _LOOP_WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Uses:
     """What a template turns out to use, collected while it is compiled."""
 
     paths: dict[PathUse, None] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
+    context: bool = False  # looks at a context as a whole, or has blocks that change it
 
 
 class Expressions:
@@ -90,6 +91,7 @@ class Expressions:
             return self._reach(reach, f"frame, {parameter.hops}"), path.parts[1:]
         if path.depth:
             return self._reach(runtime.context, f"frame, {path.depth}"), path.parts
+        self._uses.context |= not path.parts
         return "this", path.parts
 
     def _data(self, path: Path) -> tuple[str, tuple[str, ...]]:
@@ -103,6 +105,7 @@ class Expressions:
         return self._reach(_LOOP_WORDS[word], f"frame, {path.depth}"), ()
 
     def _reach(self, function: Callable[..., object], arguments: str) -> str:
+        self._uses.context = True
         known = (function, arguments)
         if known not in self._known:
             self._known[known] = self._writer.assign(f"{self._writer.constant(function)}({arguments})")
@@ -111,10 +114,10 @@ class Expressions:
     def _step(self, name: str, part: str, known: tuple[object, ...]) -> str:
         if known not in self._known:
             key, constant = self._writer.constant(part), self._writer.constant
-            is_object = f"{constant(type)}({name}) is {constant(dict)}"
-            self._known[known] = self._writer.assign(
-                f"{name}.get({key}) if {is_object} else {constant(step)}({name}, {key})"
-            )
+            line = f"{name}.get({key})"
+            if name != "this" or self._scope.outer is not None:  # the template's own context always is an object
+                line += f" if {constant(type)}({name}) is {constant(dict)} else {constant(step)}({name}, {key})"
+            self._known[known] = self._writer.assign(line)
         return self._known[known]
 
     def _secret(self, path: Path) -> str:
@@ -130,7 +133,7 @@ class Expressions:
         line, column = self._source.place(path.offset)
 
         def secret(run: Run) -> str:
-            value = run.secrets.get(parts[0])
+            value = step(run.secrets, parts[0])
             if not isinstance(value, str):
                 raise RenderError(f"there is no secret {parts[0]!r} in this workspace", line=line, column=column)
             return value

@@ -16,6 +16,9 @@ LONGEST_TEXT = 1_048_576
 """Characters that a helper may return: a bound on what one call can make of small input."""
 
 
+_NO_NUMBER = Decimal("NaN")
+
+
 class Refusal(Exception):
     """A helper cannot do this; the message says why and what it expects."""
 
@@ -86,15 +89,14 @@ def _text(value: object) -> object:
 
 def to_number(value: object) -> Decimal:
     """A number, or a text that is one (shops send prices as texts). Raises `Refusal`."""
-    try:
-        if isinstance(value, str) and value.strip().isascii() and "_" not in value:
+    number = _NO_NUMBER
+    if isinstance(value, str) and value.strip().isascii() and "_" not in value:
+        try:
             number = Decimal(value.strip())
-        elif is_number(value):
-            number = Decimal(str(value)) if isinstance(value, float) else Decimal(value)  # type: ignore[arg-type]
-        else:
-            raise Refusal(f"expected a number, got {shown(value)}")
-    except InvalidOperation:
-        raise Refusal(f"expected a number, got {shown(value)}") from None
+        except InvalidOperation:
+            number = _NO_NUMBER
+    elif is_number(value):
+        number = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite():
         raise Refusal(f"expected a number, got {shown(value)}")
     return number
@@ -102,7 +104,7 @@ def to_number(value: object) -> Decimal:
 
 def _count(value: object) -> object:
     number = to_number(value)
-    if number != number.to_integral_value() or abs(number) > LONGEST_TEXT:
+    if not -LONGEST_TEXT <= number <= LONGEST_TEXT or number != number.to_integral_value():
         raise Refusal(f"expected a whole number up to {LONGEST_TEXT}, got {shown(value)}")
     return int(number)
 

@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tracklayer.template.helper import FLAG, SOMETHING, Helper
+from tracklayer.template.helpers_identity import IDENTITY_HELPERS
+from tracklayer.template.helpers_list import LIST_HELPERS
+from tracklayer.template.helpers_logic import LOGIC_HELPERS
+from tracklayer.template.helpers_number import NUMBER_HELPERS
+from tracklayer.template.helpers_text import TEXT_HELPERS
+from tracklayer.template.helpers_time import TIME_HELPERS
 from tracklayer.template.values import json_text
 
 
@@ -16,4 +22,17 @@ def _json(value: object, *, pretty: bool = False) -> str:
 
 JSON_HELPER = Helper("json", _json, (SOMETHING,), options={"pretty": FLAG})
 
-HELPERS: Mapping[str, Helper] = MappingProxyType({helper.name: helper for helper in (JSON_HELPER,)})
+HELPERS: Mapping[str, Helper] = MappingProxyType(
+    {
+        helper.name: helper
+        for helper in (
+            JSON_HELPER,
+            *LOGIC_HELPERS,
+            *TEXT_HELPERS,
+            *LIST_HELPERS,
+            *NUMBER_HELPERS,
+            *TIME_HELPERS,
+            *IDENTITY_HELPERS,
+        )
+    }
+)

@@ -86,7 +86,8 @@ _NOTHING: Mapping[str, Output] = {"null": _null, "omit": _omit}
 
 def _text(run: Run, value: object) -> str:
     text = text_of(value)
-    run.spend(len(text) >> SIZE_OF_A_STEP)
+    if len(text) >= 1 << SIZE_OF_A_STEP:
+        run.spend(len(text) >> SIZE_OF_A_STEP)
     return text
 
 
@@ -102,7 +103,7 @@ def _json(run: Run, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if is_number(value):
-        return number_text(value) or "null"  # type: ignore[arg-type]
+        return number_text(value) or "null"
     text = json_text(value)
     run.spend(len(text) >> SIZE_OF_A_STEP)
     return text

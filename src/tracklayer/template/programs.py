@@ -112,6 +112,7 @@ class Programs:
     def _block(self, block: Block, writer: FunctionWriter, expressions: Expressions, scope: Scope) -> str:
         kind = block_kind(block.call)
         self._check_block(block, kind)
+        self._uses.context = True
         arguments = ["run", "frame", "this"]
         if kind is BlockKind.SECTION:
             arguments.append(expressions.value(block.call.name, notes=False))

@@ -8,36 +8,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import msgspec
+
 from tracklayer.template.contract import Limits, PathUse
 from tracklayer.template.errors import RenderError
-from tracklayer.template.values import is_empty, is_number, is_true
+from tracklayer.template.values import is_empty, is_true, is_zero
 
 SIZE_OF_A_STEP = 6  # 2 ** 6 characters cost a step
 
 
-class Run:
+class Run(msgspec.Struct):
     """One rendering: what it may reach, what it has used up, and what was missing."""
 
-    __slots__ = ("_limits", "_steps_left", "fields", "missing", "omitted", "secrets")
-
-    def __init__(self, fields: Mapping[str, object], secrets: Mapping[str, object], limits: Limits) -> None:
-        self.fields = fields  # what `@root` is: everything but the secrets
-        self.secrets = secrets
-        self.missing: dict[PathUse, None] = {}
-        self.omitted = False  # a mark stands in the output where a member has to go
-        self._limits = limits
-        self._steps_left = limits.steps
+    fields: Mapping[str, object]  # what `@root` is: everything but the secrets
+    secrets: object
+    limits: Limits
+    steps_left: int
+    missing: dict[PathUse, None] = msgspec.field(default_factory=dict)
+    omitted: bool = False  # a mark stands in the output where a member has to go
 
     def spend(self, steps: int) -> None:
         """Pay for work. Raises `RenderError` when the budget is used up."""
-        self._steps_left -= steps
-        if self._steps_left < 0:
-            raise RenderError(f"the template takes more than {self._limits.steps} steps for this event")
+        self.steps_left -= steps
+        if self.steps_left < 0:
+            raise RenderError(f"the template takes more than {self.limits.steps} steps for this event")
 
     def check_size(self, characters: int) -> None:
         """Raises `RenderError` when the output would be too long."""
-        if characters > self._limits.output_bytes:
-            raise RenderError(f"the output is longer than {self._limits.output_bytes} bytes")
+        if characters > self.limits.output_bytes:
+            raise RenderError(f"the output is longer than {self.limits.output_bytes} bytes")
 
 
 def root(run: Run) -> object:
@@ -175,12 +174,8 @@ class If:
         self._otherwise = otherwise
 
     def __call__(self, run: Run, frame: Frame, this: object, value: object, include_zero: object = None) -> str:
-        chosen = is_true(value) or (include_zero is not None and is_true(include_zero) and _is_zero(value))
+        chosen = is_true(value) or (is_true(include_zero) and is_zero(value))
         return (self._then if chosen else self._otherwise)(run, frame, this)
-
-
-def _is_zero(value: object) -> bool:
-    return is_number(value) and value == 0
 
 
 class With:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from json.encoder import encode_basestring
-from typing import cast
+from typing import TypeGuard, cast
 
 import msgspec
 
@@ -43,30 +43,35 @@ def is_true(value: object) -> bool:
     """As `{{#if}}` sees it: null, false, 0, NaN, "" and the empty list are false; an empty object is true."""
     if isinstance(value, Mapping):
         return True
-    if isinstance(value, float | Decimal) and value != value:
+    if isinstance(value, Decimal) and value.is_nan():
         return False
-    return bool(value)
+    return bool(value) and value == value
 
 
 def is_empty(value: object) -> bool:
     """As `{{#with}}` sees it: like false, but 0 is something."""
-    return not is_true(value) and not (is_number(value) and value == 0)
+    return not is_true(value) and not is_zero(value)
 
 
-def is_number(value: object) -> bool:
+def is_zero(value: object) -> bool:
+    """The number 0."""
+    return is_number(value) and not value
+
+
+def is_number(value: object) -> TypeGuard[int | Decimal | float]:
     """An int, a Decimal or a float, and not a bool."""
     return isinstance(value, int | Decimal | float) and not isinstance(value, bool)
 
 
 def text_of(value: object) -> str:
     """The value as text: null is empty, a list is its items joined by `,`, an object is its JSON."""
+    if type(value) is Decimal and value.is_finite():  # by far the most frequent value that is no text
+        return str(value)
     if isinstance(value, str):
         return str(value)
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | Decimal | float):
+    if value is None or isinstance(value, bool):
+        return "" if value is None else "true" if value else "false"
+    if is_number(value):
         return number_text(value) or ""
     if isinstance(value, list | tuple):
         return ",".join([text_of(item) for item in value])
@@ -80,7 +85,8 @@ def number_text(value: int | Decimal | float) -> str | None:
             return int.__repr__(value)
         except ValueError:  # over 4,300 digits
             return f"{Decimal(value):f}"
-    return str(value) if math.isfinite(value) else None
+    is_finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+    return str(value) if is_finite else None
 
 
 def json_text(value: object, indent: int = 0) -> str:
@@ -108,10 +114,10 @@ def _spell(value: object) -> str:
 
 def _spell_any(value: object) -> str:
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
+        return text_of(value) or "null"
     if isinstance(value, str):
         return quote(value)
-    if isinstance(value, int | Decimal | float):
+    if is_number(value):
         return number_text(value) or "null"
     if isinstance(value, list | tuple):
         return f"[{','.join([_spell_any(item) for item in value])}]"
