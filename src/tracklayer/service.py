@@ -50,7 +50,7 @@ class Service:
         """The ports default to the machine's own clock, network and chance; a simulation brings its own."""
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.rng = rng or random.Random(os.urandom(16))
+        self.rng = rng or random.Random(os.urandom(16))  # noqa: S311 (ids and jitter; keys come from the system)
         self.input_limits = InputLimits(event_bytes=settings.event_limit, batch_events=settings.batch_limit)
         self.ids = IdFactory(self.clock.now, self.rng)
         self.metrics = Metrics()

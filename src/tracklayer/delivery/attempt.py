@@ -12,7 +12,7 @@ import msgspec
 from tracklayer import __version__
 from tracklayer.catalog import Destination
 from tracklayer.delivery.classify import classify
-from tracklayer.delivery.redact import redact_result
+from tracklayer.delivery.redact import REDACTED
 from tracklayer.delivery.render import Rendered, stamp
 from tracklayer.delivery.sign import sign
 from tracklayer.model.delivery import Failure, Request, Response, Verdict
@@ -75,8 +75,7 @@ class Attempter:
             ready = prepared
         finished_at = self._clock.now()
         if ready is not None:
-            renderer = destination.plan.renderer
-            result = redact_result(result, renderer.revealing(secrets, ready.rendered))
+            result = destination.plan.renderer.redactor(secrets, ready.rendered).result(result)
         return Attempted(
             number=work.attempts + 1,
             started_at=started_at,
@@ -91,8 +90,9 @@ class Attempter:
     ) -> Prepared | Unsendable:
         """Render, sign and stamp the next request of a delivery."""
         number = work.attempts + 1
+        scope = _scope(destination, work, secrets, number)
         try:
-            rendered = _render(destination, work, secrets, number, self._kept_body(work))
+            rendered = destination.plan.renderer.render(work.event, scope, kept_body=self._kept_body(work))
         except RenderError as error:
             return Unsendable(failure=Failure(kind="render", detail=error.detail))
         signature = self._sign(destination, work, rendered, now)
@@ -113,10 +113,7 @@ class Attempter:
     def keep(self, prepared: Prepared, now: float) -> KeptRequest:
         """The request as it may be kept and shown: the same, with secrets masked."""
         destination, work = prepared.destination, prepared.work
-        masked = prepared.rendered
-        if destination.plan.renderer.secrets:
-            hidden = {name: mask(secret) for name, secret in prepared.secrets.items()}
-            masked = _render(destination, work, hidden, prepared.number, work.kept.body if work.kept else None)
+        masked = _masked(prepared) if destination.plan.renderer.secrets else prepared.rendered
         shown = _stamp(destination, work, masked, prepared.signature, prepared.number, now)
         exact = prepared.rendered.body
         return KeptRequest(
@@ -146,11 +143,17 @@ class Attempter:
         return sign(signing.scheme, keys, delivery_id=work.delivery_id, timestamp=int(now), body=rendered.body or b"")
 
 
-def _render(
-    destination: Destination, work: Work, secrets: Mapping[str, str], number: int, kept_body: bytes | None
-) -> Rendered:
-    scope = _scope(destination, work, secrets, number)
-    return destination.plan.renderer.render(work.event, scope, kept_body=kept_body)
+def _masked(prepared: Prepared) -> Rendered:
+    """The request rendered once more with masked secrets; where that fails, nothing that could hold one is shown."""
+    destination, work = prepared.destination, prepared.work
+    hidden = {name: mask(secret) for name, secret in prepared.secrets.items()}
+    scope = _scope(destination, work, hidden, prepared.number)
+    try:
+        return destination.plan.renderer.show(work.event, scope, kept_body=work.kept.body if work.kept else None)
+    except RenderError:  # a helper that wants a number gets dots
+        origin = "/".join(prepared.rendered.url.split("/")[:3])
+        body = None if prepared.rendered.body is None else REDACTED.encode()
+        return msgspec.structs.replace(prepared.rendered, url=f"{origin}/{REDACTED}", headers=(), body=body)
 
 
 def _scope(destination: Destination, work: Work, secrets: Mapping[str, str], number: int) -> dict[str, Json]:

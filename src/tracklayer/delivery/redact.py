@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -15,35 +15,40 @@ REDACTED = "••••"
 _SHORTEST = 4  # a shorter secret would blank out half of every text
 
 
-def redact(text: str, revealing: Sequence[str]) -> str:
-    """`text` without any of the `revealing` texts, also where they are escaped for JSON or a URL, or in base64."""
-    for secret in revealing:
-        # No form is shorter than the secret itself, so most answers ("ok") cost nothing.
-        if _SHORTEST <= len(secret) <= len(text):
-            for form in _forms(secret):
+class Redactor:
+    """Knows every form in which some secrets could come back: as they are, escaped for JSON or a URL, in base64."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        """`secrets` shorter than four characters are let be: they would blank out half of every text."""
+        forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+        self._forms = sorted(forms, key=len, reverse=True)
+        self._shortest = min(map(len, forms), default=0)
+
+    def text(self, text: str) -> str:
+        """`text` without any of the secrets."""
+        if self._forms and len(text) >= self._shortest:
+            for form in self._forms:
                 text = text.replace(form, REDACTED)
-    return text
+        return text
+
+    def result(self, result: Response | Failure) -> Response | Failure:
+        """An answer or a failure without secrets."""
+        if isinstance(result, Failure):
+            return msgspec.structs.replace(result, detail=self.text(result.detail))
+        longest = max(len(result.body), *(len(value) for _, value in result.headers), 0)
+        if not self._forms or longest < self._shortest:
+            return result
+        body = result.body.decode(errors="surrogateescape")
+        return msgspec.structs.replace(
+            result,
+            headers=tuple((name, self.text(value)) for name, value in result.headers),
+            body=self.text(body).encode(errors="surrogateescape"),
+        )
 
 
-def redact_result(result: Response | Failure, revealing: Sequence[str]) -> Response | Failure:
-    """An answer or a failure without secrets."""
-    if isinstance(result, Failure):
-        return msgspec.structs.replace(result, detail=redact(result.detail, revealing))
-    shortest = min(map(len, revealing), default=0)
-    longest = max(len(result.body), *(len(value) for _, value in result.headers), 0)
-    if longest < shortest or not revealing:
-        return result
-    body = result.body.decode(errors="surrogateescape")
-    return msgspec.structs.replace(
-        result,
-        headers=tuple((name, redact(value, revealing)) for name, value in result.headers),
-        body=redact(body, revealing).encode(errors="surrogateescape"),
-    )
-
-
-def _forms(secret: str) -> list[str]:
+def _forms(secret: str) -> set[str]:
     raw = secret.encode()
-    forms = {
+    return {
         secret,
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
@@ -52,4 +57,3 @@ def _forms(secret: str) -> list[str]:
         base64.b64encode(raw).decode(),
         base64.urlsafe_b64encode(raw).decode(),
     }
-    return sorted(forms, key=len, reverse=True)

@@ -45,7 +45,7 @@ class Signing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One first attempt, then up to `attempts` retries, the i-th after `backoff[i]`; a shorter list repeats its last."""
+    """One first attempt, then up to `attempts` retries, the i-th after `backoff[i]`; a short list repeats its last."""
 
     attempts: int = 5
     backoff: str | list[Duration] = "2s, 10s, 30s, 2m, 10m"

@@ -147,6 +147,7 @@ class Statement:
     def __init__(self, compiled: SQLCompiler) -> None:
         """`compiled` has positional parameters."""
         self._sql = str(compiled)
+        self._literals = compiled.params  # what the dialect adds of its own (SQLite: OFFSET 0)
         self._values = itemgetter(*(compiled.positiontup or ()))
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
@@ -158,7 +159,7 @@ class Statement:
     def all(self, connection: Connection, row: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Every row that it answers for one set of parameters, as the driver gives them."""
         cursor = _cursor(connection)
-        cursor.execute(self._sql, self._values(row))
+        cursor.execute(self._sql, self._values({**self._literals, **row}))
         return list(cursor.fetchall())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, func, insert, null, select, update
@@ -46,6 +47,8 @@ class Queue:
                 event_keys.c.accepted_at > bindparam("since"),
             )
         )
+        self._select_due = database.statement(_DUE)
+        self._lease = database.statement(_LEASE)
         self._insert_events = database.statement(insert(events))
         self._insert_deliveries = database.statement(insert(deliveries))
         self._end_leases = database.statement(_SETTLE)
@@ -78,23 +81,13 @@ class Queue:
 
     async def claim(self, destination_id: str, limit: int, *, now: float, lease_until: float) -> list[Work]:
         """Lease up to `limit` due deliveries of one destination, the longest due first."""
-        due = (
-            select(deliveries.c.id)
-            .where(deliveries.c.destination_id == destination_id, PENDING, deliveries.c.available_at <= now)
-            .order_by(deliveries.c.available_at, deliveries.c.id)
-            .limit(limit)
-        )
 
         def work(connection: Connection) -> list[Work]:
-            ids = list(connection.execute(due).scalars())
-            if not ids:
-                return []
-            connection.execute(
-                update(deliveries)
-                .where(deliveries.c.id.in_(ids))
-                .values(lease_owner=self._worker, available_at=lease_until)
-            )
-            return _work(connection, ids)
+            due = {"destination": destination_id, "now": now, "most": limit}
+            found = _work(connection, self._select_due.all(connection, due))
+            lease = {"owner": self._worker, "until": lease_until}
+            self._lease.run(connection, ({"of": each.delivery_id, **lease} for each in found))
+            return found
 
         return await self._database.write(work)
 
@@ -284,32 +277,50 @@ def _key_row(item: Acceptance) -> dict[str, object]:
     }
 
 
-def _work(connection: Connection, ids: Sequence[str]) -> list[Work]:
-    statement = (
-        select(deliveries, events.c.body)
-        .join(
-            events,
-            (events.c.workspace_id == deliveries.c.workspace_id) & (events.c.pk == deliveries.c.event_pk),
-        )
-        .where(deliveries.c.id.in_(ids))
+_DUE = (
+    select(
+        deliveries.c.id,
+        deliveries.c.attempts,
+        deliveries.c.retries,
+        deliveries.c.created_at,
+        deliveries.c.as_sent,
+        deliveries.c.test,
+        deliveries.c.destination_id,
+        events.c.body,
     )
-    rows = connection.execute(statement).all()
-    replayed = [row.id for row in rows if row.as_sent]
+    .join(events, (events.c.workspace_id == deliveries.c.workspace_id) & (events.c.pk == deliveries.c.event_pk))
+    .where(
+        deliveries.c.destination_id == bindparam("destination"), PENDING, deliveries.c.available_at <= bindparam("now")
+    )
+    .order_by(deliveries.c.available_at, deliveries.c.id)
+    .limit(bindparam("most"))
+)
+
+_LEASE = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("of"))
+    .values(lease_owner=bindparam("owner"), available_at=bindparam("until"))
+)
+
+
+def _work(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Work]:
+    """Rows of `_DUE` as work."""
+    replayed = [row[0] for row in rows if row[4]]
     kept = read_kept_requests(connection, replayed) if replayed else {}
-    found = {}
-    for row in rows:
-        found[row.id] = Work(
-            delivery_id=row.id,
-            destination_id=row.destination_id,
-            event=event_from_json(row.body),
-            size=len(row.body),
-            attempts=row.attempts,
-            retries=row.retries,
-            created_at=row.created_at,
-            kept=kept.get(row.id),
-            test=row.test,
+    return [
+        Work(
+            delivery_id=delivery_id,
+            destination_id=destination_id,
+            event=event_from_json(body),
+            size=len(body),
+            attempts=attempts,
+            retries=retries,
+            created_at=created_at,
+            kept=kept.get(delivery_id),
+            test=bool(test),
         )
-    return [found[delivery_id] for delivery_id in ids if delivery_id in found]
+        for delivery_id, attempts, retries, created_at, _, test, destination_id, body in rows
+    ]
 
 
 _SETTLE = (
