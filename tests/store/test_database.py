@@ -278,10 +278,6 @@ async def test_a_reader_cancelled_leaves_its_connection_usable_and_current(datab
     assert await asyncio.gather(*(names(database) for _ in range(8))) == [[f"{n}" for n in range(10)]] * 8
 
 
-async def test_a_ping_proves_that_a_transaction_commits(database: Database) -> None:
-    await database.ping()
-
-
 async def test_what_was_written_is_there_after_closing_and_opening_again(open_database: OpenDatabase) -> None:
     first = open_database()
     await first.write(adding("a"))

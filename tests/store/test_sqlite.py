@@ -201,6 +201,11 @@ async def test_a_file_that_cannot_be_used_is_unavailable(
         await database.close()
 
 
+async def test_a_ping_commits_to_the_log(database: Database, path: Path) -> None:
+    await database.ping()
+    assert path.with_name(path.name + "-wal").stat().st_size > 0
+
+
 async def test_a_file_that_may_only_be_read_is_read(path: Path) -> None:
     database = Database(f"sqlite:///file:{path}?mode=ro&uri=true")
     assert await workspace_count(database) == 0
