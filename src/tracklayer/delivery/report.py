@@ -13,7 +13,7 @@ log = structlog.get_logger("tracklayer.engine")
 
 
 def report(metrics: Metrics, work: Work, attempted: Attempted, settlement: Settlement) -> None:
-    """Count the attempt and write its one wide log line."""
+    """Count an attempt of live traffic, and log it."""
     counters = metrics.of(work.destination_id)
     seconds = attempted.finished_at - attempted.started_at
     counters.attempt_seconds.observe(seconds)
@@ -24,6 +24,11 @@ def report(metrics: Metrics, work: Work, attempted: Attempted, settlement: Settl
         counters.retried.inc()
     else:
         counters.dead.inc()
+    log_attempt(work, attempted, settlement)
+
+
+def log_attempt(work: Work, attempted: Attempted, settlement: Settlement) -> None:
+    """Write an attempt's one wide log line; a synthetic test's too."""
     attempt = settlement.attempt
     assert attempt is not None  # noqa: S101 (an attempt was made)
     log.info(
@@ -38,7 +43,7 @@ def report(metrics: Metrics, work: Work, attempted: Attempted, settlement: Settl
         status=attempt.status_code,
         error=attempt.error,
         rule=attempt.rule,
-        latency_ms=round(seconds * 1000, 3),
+        latency_ms=round((attempted.finished_at - attempted.started_at) * 1000, 3),
         due_at=settlement.due_at if settlement.state is DeliveryState.PENDING else None,
         test=work.test,
     )

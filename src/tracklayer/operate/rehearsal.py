@@ -9,8 +9,10 @@ import msgspec
 from tracklayer.catalog import Catalog, Destination
 from tracklayer.delivery.attempt import Attempted, Attempter, Prepared, Unsendable
 from tracklayer.delivery.engine import Engine
+from tracklayer.delivery.report import log_attempt
 from tracklayer.delivery.settlement import settle_test
 from tracklayer.delivery.sign import verify
+from tracklayer.errors import at
 from tracklayer.identity import IdFactory
 from tracklayer.model.delivery import DeliveryState, Failure, Response
 from tracklayer.model.event import Event, Json, event_fields, event_to_json
@@ -124,6 +126,7 @@ class Rehearsals:
         attempted = await self._attempter.attempt(destination, work, secrets)
         settlement = settle_test(work, destination, attempted, self._attempter)
         await self._engine.settle(settlement)
+        log_attempt(work, attempted, settlement)
         shown = self._shown(rehearsal, destination, attempted)
         return msgspec.structs.replace(shown, delivery_id=work.delivery_id, state=settlement.state, attempted=attempted)
 
@@ -175,7 +178,8 @@ class Rehearsals:
         """A caller's event made canonical under an id of its own, or the synthetic one. Raises `Invalid`."""
         given = SYNTHETIC_EVENT if fields is None else fields
         unique = {"event_id": f"test_{self._ids.event_uuid()}", **given}
-        return normalize(unique, now=self._clock.now(), new_id=self._ids.event_uuid)
+        with at("event"):
+            return normalize(unique, now=self._clock.now(), new_id=self._ids.event_uuid)
 
     def _work(self, destination: Destination, event: Event) -> Work:
         return Work(
