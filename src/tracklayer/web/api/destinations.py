@@ -103,7 +103,8 @@ class DestinationsController(Controller):
             for each in reversed(service.destinations.all(caller(request.scope).workspace_id))
             if (before is None or each.id < before) and (name is None or each.plan.config.name == name)
         ]
-        rows = [destination_view(each) for each in found[: limit + 1]]
+        now = service.clock.now()
+        rows = [destination_view(each, now) for each in found[: limit + 1]]
         return page(rows, [row.id for row in rows], limit)
 
     @post("/", guards=WRITE)
@@ -222,7 +223,7 @@ class DestinationsController(Controller):
         return RotationAnswer(
             id=destination_id,
             version=rotated.destination.record.version,
-            signing=destination_view(rotated.destination).signing,
+            signing=destination_view(rotated.destination, service.clock.now()).signing,
             previous_until=None if until is None else rfc3339(until),
             secret=rotated.generated,
         )
@@ -290,7 +291,7 @@ class DestinationsController(Controller):
 
 
 async def _answer(destination: Destination, service: Service, status: int = 200) -> Response[Any]:
-    view = destination_view(destination, await service.reviews.warnings(destination))
+    view = destination_view(destination, service.clock.now(), await service.reviews.warnings(destination))
     etag = f'"{destination.record.version}"'
     return ApiResponse(view, status_code=status, headers={"ETag": etag})
 

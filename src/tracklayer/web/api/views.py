@@ -53,11 +53,11 @@ class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str] = msgspec.field(default_factory=list)
 
 
-def destination_view(destination: Destination, warnings: Sequence[str] = ()) -> DestinationView:
-    """A destination, with what a person should know about it."""
+def destination_view(destination: Destination, now: float, warnings: Sequence[str] = ()) -> DestinationView:
+    """A destination as it is at `now`, with what a person should know about it."""
     record, config = destination.record, destination.plan.config
     until = record.previous_until
-    overlap = rfc3339(until) if until is not None and destination.previous_secret is not None else None
+    overlap = rfc3339(until) if until is not None and now < until else None
     return DestinationView(
         id=record.id,
         name=config.name,
