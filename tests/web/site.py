@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from tests.harness import Api, ReceiverThread, wait_until
 from tests.web.expect import ok
@@ -41,7 +42,7 @@ class Site:
 
     def delivery(self, event_id: str) -> dict[str, Any]:
         """The one delivery of an event."""
-        (delivery,) = ok(self.api.get(f"/v1/events/{event_id}"))["deliveries"]
+        (delivery,) = ok(self.api.get(f"/v1/events/{quote(event_id, safe='')}"))["deliveries"]
         return dict(delivery)
 
     def settled(self, event_id: str, state: str) -> dict[str, Any]:

@@ -75,7 +75,9 @@ def test_a_delivery_shows_each_attempt_with_the_answer(api: Api, site: Site) -> 
     assert (second["number"], second["outcome"], second["response"]["body"]) == (2, "delivered", "thanks")
     assert second["latency_ms"] >= 0
     assert second["started_at"] > first["started_at"]
-    numbers = [value for request in site.requests for name, value in request.headers if name.endswith("Attempt")]
+    numbers = [
+        value for request in site.requests for name, value in request.headers if name.lower().endswith("-attempt")
+    ]
     assert numbers == ["1", "2"]
 
 
