@@ -233,3 +233,19 @@ async def test_dedup_answers_as_a_dictionary_of_accepted_ids_would(
 
     assert [answer.duplicate for answer in answers] == expected
     assert len(await history.events(workspace, limit=100)) == expected.count(False)
+
+
+async def test_a_test_is_stored_whatever_came_before_and_makes_no_live_event_a_duplicate(
+    queue: Queue, history: History
+) -> None:
+    for number in range(2):
+        assert await queue.accept([acceptance(at=NOW + number, test=True)]) == [Accepted(False, NOW + number)]
+    assert await queue.accept([acceptance(at=NOW + 2)]) == [Accepted(False, NOW + 2)]
+    assert await queue.accept([acceptance(at=NOW + 3, test=True)]) == [Accepted(False, NOW + 3)]
+
+    stored = await history.event(WORKSPACE, "ord_1")
+
+    assert stored is not None
+    assert (stored.test, stored.received_at) == (False, NOW + 2)
+    assert len(await stored_ids(history)) == 4
+    assert await queue.accept([acceptance(at=NOW + 4)]) == [Accepted(True, NOW + 2)]

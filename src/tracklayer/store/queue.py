@@ -38,6 +38,7 @@ class Queue:
             keys.on_conflict_do_update(
                 index_elements=["workspace_id", "event_id"],
                 set_={"event_pk": keys.excluded.event_pk, "accepted_at": keys.excluded.accepted_at},
+                where=keys.excluded.accepted_at >= event_keys.c.accepted_at,  # a test never hides a live event
             )
         )
         self._select_keys = database.statement(
@@ -65,8 +66,8 @@ class Queue:
     async def accept(self, items: Sequence[Acceptance]) -> list[Accepted]:
         """Store events with their deliveries; the answer is in the order of `items`.
 
-        An `event_id` that its workspace has accepted within the dedup window stores nothing. Raises `Unavailable`,
-        and then nothing at all is stored.
+        An `event_id` that its workspace has accepted within the dedup window stores nothing; a test is always stored
+        and makes no live event a duplicate. Raises `Unavailable`, and then nothing at all is stored.
         """
 
         def work(connection: Connection) -> list[Accepted]:
@@ -247,7 +248,10 @@ def _deduplicate(
     for item in items:
         key = (item.workspace_id, item.event.event_id)
         earlier = known.get(key)
-        if earlier is None or earlier <= item.received_at - window:
+        if item.test:
+            fresh.append(item)
+            answers.append(Accepted(False, item.received_at))
+        elif earlier is None or earlier <= item.received_at - window:
             known[key] = item.received_at
             fresh.append(item)
             answers.append(Accepted(False, item.received_at))
@@ -273,7 +277,7 @@ def _key_row(item: Acceptance) -> dict[str, object]:
         "workspace_id": item.workspace_id,
         "event_id": item.event.event_id,
         "event_pk": item.pk,
-        "accepted_at": item.received_at,
+        "accepted_at": 0.0 if item.test else item.received_at,  # older than any window: no live event is its duplicate
     }
 
 
