@@ -111,11 +111,10 @@ def test_the_earliest_notice_counts() -> None:
 
 def test_an_empty_lane_waits_for_what_is_to_come() -> None:
     empty = lane()
-    assert empty.is_idle
-    assert empty.wait(NOW) is None
+    before = empty.is_idle, empty.wait(NOW)
     empty.notice(NOW + 7)
-    assert not empty.is_idle
-    assert empty.wait(NOW) == 7
+    after = empty.is_idle, empty.wait(NOW)
+    assert (before, after) == ((True, None), (False, 7))
 
 
 def test_a_lane_with_something_in_flight_is_not_idle() -> None:
@@ -215,14 +214,14 @@ def test_a_changed_limit_keeps_what_was_spent() -> None:
 
 def test_a_paused_or_deleted_lane_is_closed() -> None:
     closing = lane()
-    assert closing.is_open
+    seen = [closing.is_open]
     closing.update(destination(status=DestinationStatus.PAUSED), NOW)
-    assert not closing.is_open
-    assert not closing.may_skip_the_store(NOW)
+    seen += [closing.is_open, closing.may_skip_the_store(NOW)]
     closing.update(destination(), NOW)
-    assert closing.is_open
+    seen.append(closing.is_open)
     closing.retire()
-    assert not closing.is_open
+    seen.append(closing.is_open)
+    assert seen == [True, False, False, True, False]
 
 
 def test_emptying_keeps_hold_of_what_is_in_flight() -> None:
