@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
@@ -16,7 +17,7 @@ _SHORTEST = 4  # a shorter secret would blank out half of every text
 
 
 class Redactor:
-    """Knows every form in which some secrets could come back: as they are, escaped for JSON or a URL, in base64."""
+    """Knows the forms in which secrets could come back: as they are, escaped for JSON, a URL or HTML, in base64."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """`secrets` shorter than four characters are let be: they would blank out half of every text."""
@@ -48,11 +49,14 @@ class Redactor:
 
 def _forms(secret: str) -> set[str]:
     raw = secret.encode()
+    in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     return {
         secret,
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
+        *in_json,
+        *(form.replace("/", "\\/") for form in in_json),  # as PHP writes JSON
+        html.escape(secret),
         quote(secret, safe=""),
+        quote(secret),
         quote_plus(secret),
         base64.b64encode(raw).decode(),
         base64.urlsafe_b64encode(raw).decode(),
