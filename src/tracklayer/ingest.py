@@ -68,7 +68,8 @@ class Ingest:
         items = [self._acceptance(workspace_id, event, body, now) for event, body in zip(events, bodies, strict=True)]
         self._waiting_bytes += size
         try:
-            answers = await asyncio.gather(*map(self._commits.submit, items))
+            waiting = [self._commits.submit(item) for item in items]
+            answers = [await waiting[0]] if len(waiting) == 1 else await asyncio.gather(*waiting)
         finally:
             self._waiting_bytes -= size
         self._metrics.commit_seconds.observe(max(0.0, self._clock.now() - now))
@@ -83,7 +84,7 @@ class Ingest:
                 self._abandon(item)
             raise
         for item, answer in zip(items, answers, strict=True):
-            self._metrics.events.labels("duplicate" if answer.duplicate else "accepted").inc()
+            self._metrics.events["duplicate" if answer.duplicate else "accepted"] += 1
             if answer.duplicate:
                 self._unreserve(item)
             else:
@@ -127,9 +128,9 @@ class Ingest:
     def _hand_over(self, item: Acceptance) -> None:
         for delivery in item.deliveries:
             counters = self._metrics.of(delivery.destination_id)
-            counters.accepted.inc()
+            counters.accepted += 1
             if delivery.state is DeliveryState.SUPPRESSED:
-                counters.suppressed.inc()
+                counters.suppressed += 1
             elif delivery.lease_until is None:
                 self._engine.notice(delivery.destination_id, item.received_at)
             else:

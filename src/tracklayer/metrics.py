@@ -1,70 +1,122 @@
-"""What is counted and measured, for `/metrics` (Prometheus text format)."""
+"""What is counted and measured, for `/metrics` (Prometheus text format).
+
+Counting happens several times an event, on one thread; so it is plain addition here, and becomes the client library's
+metric families only when somebody asks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from tracklayer.store.queue import Backlog
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Histogram:
+    """How often a duration fell between two bounds."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_BOUNDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Take one duration in."""
+        self.counts[bisect_left(_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative counts by upper bound, as Prometheus wants them."""
+        running, found = 0, []
+        for bound, count in zip((*map(str, _BOUNDS), "+Inf"), self.counts, strict=True):
+            running += count
+            found.append((bound, float(running)))
+        return found
 
 
 class DestinationMetrics:
-    """The counters of one destination, bound once so that counting is cheap."""
+    """What is counted for one destination."""
 
-    def __init__(self, metrics: Metrics, destination_id: str) -> None:
-        self.accepted = metrics.accepted.labels(destination_id)
-        self.delivered = metrics.delivered.labels(destination_id)
-        self.retried = metrics.retried.labels(destination_id)
-        self.dead = metrics.dead.labels(destination_id)
-        self.suppressed = metrics.suppressed.labels(destination_id)
-        self.attempt_seconds = metrics.attempt_seconds.labels(destination_id)
-        self.delivery_seconds = metrics.delivery_seconds.labels(destination_id)
-
-
-class Metrics:
-    """One registry for one running TrackLayer."""
+    __slots__ = ("accepted", "attempt_seconds", "dead", "delivered", "delivery_seconds", "retried", "suppressed")
 
     def __init__(self) -> None:
+        self.accepted = 0  # deliveries made at accept
+        self.delivered = 0
+        self.retried = 0  # attempts to be tried again
+        self.dead = 0
+        self.suppressed = 0
+        self.attempt_seconds = Histogram()  # one HTTP request
+        self.delivery_seconds = Histogram()  # from accept to delivered
+
+
+class Metrics(Collector):
+    """The numbers of one running TrackLayer."""
+
+    def __init__(self) -> None:
+        self.events = {"accepted": 0, "duplicate": 0, "rejected": 0, "refused": 0}
+        self.commit_seconds = Histogram()
+        self._destinations: dict[str, DestinationMetrics] = {}
+        self._queues: list[Metric] = []
         self._registry = CollectorRegistry()
-        registry = self._registry
-        by = ("destination_id",)
-        self.events = Counter("tracklayer_events", "Events by what became of them.", ("status",), registry=registry)
-        self.commit_seconds = Histogram(
-            "tracklayer_accept_seconds", "From an event's arrival to its commit.", buckets=_SECONDS, registry=registry
-        )
-        self.accepted = Counter("tracklayer_deliveries_accepted", "Deliveries made at accept.", by, registry=registry)
-        self.delivered = Counter("tracklayer_deliveries_delivered", "Deliveries delivered.", by, registry=registry)
-        self.retried = Counter("tracklayer_deliveries_retried", "Attempts to be tried again.", by, registry=registry)
-        self.dead = Counter("tracklayer_deliveries_dead", "Deliveries that gave up.", by, registry=registry)
-        self.suppressed = Counter("tracklayer_deliveries_suppressed", "Deliveries held back.", by, registry=registry)
-        self.attempt_seconds = Histogram(
-            "tracklayer_attempt_seconds", "One HTTP request.", by, buckets=_SECONDS, registry=registry
-        )
-        self.delivery_seconds = Histogram(
-            "tracklayer_delivery_seconds", "From accept to delivered.", by, buckets=_SECONDS, registry=registry
-        )
-        self._depth = Gauge("tracklayer_queue_depth", "Deliveries that wait.", by, registry=registry)
-        self._oldest = Gauge("tracklayer_queue_oldest_seconds", "Age of the oldest that waits.", by, registry=registry)
-        self._bound: dict[str, DestinationMetrics] = {}
+        self._registry.register(self)
 
     def of(self, destination_id: str) -> DestinationMetrics:
-        """The counters of one destination."""
-        bound = self._bound.get(destination_id)
-        if bound is None:
-            bound = self._bound[destination_id] = DestinationMetrics(self, destination_id)
-        return bound
+        """The numbers of one destination."""
+        found = self._destinations.get(destination_id)
+        if found is None:
+            found = self._destinations[destination_id] = DestinationMetrics()
+        return found
 
     def exposition(self, backlogs: Iterable[Backlog], destination_ids: Iterable[str], now: float) -> bytes:
         """Everything as text; the queues as they are at `now`, zero where nothing waits."""
-        self._depth.clear()
-        self._oldest.clear()
-        for destination_id in destination_ids:
-            self._depth.labels(destination_id).set(0)
-            self._oldest.labels(destination_id).set(0)
-        for backlog in backlogs:
-            self._depth.labels(backlog.destination_id).set(backlog.depth)
-            self._oldest.labels(backlog.destination_id).set(max(0.0, now - backlog.oldest_at))
+        waiting = {backlog.destination_id: backlog for backlog in backlogs}
+        depth = GaugeMetricFamily("tracklayer_queue_depth", "Deliveries that wait.", labels=_BY)
+        oldest = GaugeMetricFamily("tracklayer_queue_oldest_seconds", "Age of the oldest that waits.", labels=_BY)
+        for destination_id in {*destination_ids, *waiting}:
+            backlog = waiting.get(destination_id)
+            depth.add_metric([destination_id], backlog.depth if backlog else 0)
+            oldest.add_metric([destination_id], max(0.0, now - backlog.oldest_at) if backlog else 0)
+            self.of(destination_id)
+        self._queues = [depth, oldest]
         return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric families, for the client library."""
+        events = CounterMetricFamily("tracklayer_events", "Events by what became of them.", labels=("status",))
+        for status, count in self.events.items():
+            events.add_metric([status], count)
+        yield events
+        accept = HistogramMetricFamily("tracklayer_accept_seconds", "From an event's arrival to its commit.")
+        accept.add_metric([], self.commit_seconds.buckets(), self.commit_seconds.total)
+        yield accept
+        yield self._counter("accepted", "Deliveries made at accept.", lambda of: of.accepted)
+        yield self._counter("delivered", "Deliveries delivered.", lambda of: of.delivered)
+        yield self._counter("retried", "Attempts to be tried again.", lambda of: of.retried)
+        yield self._counter("dead", "Deliveries that gave up.", lambda of: of.dead)
+        yield self._counter("suppressed", "Deliveries held back by a rule.", lambda of: of.suppressed)
+        yield self._histogram("attempt", "One HTTP request.", lambda of: of.attempt_seconds)
+        yield self._histogram("delivery", "From accept to delivered.", lambda of: of.delivery_seconds)
+        yield from self._queues
+
+    def _counter(self, name: str, doc: str, value: Callable[[DestinationMetrics], int]) -> Metric:
+        family = CounterMetricFamily(f"tracklayer_deliveries_{name}", doc, labels=_BY)
+        for destination_id, numbers in self._destinations.items():
+            family.add_metric([destination_id], value(numbers))
+        return family
+
+    def _histogram(self, name: str, doc: str, value: Callable[[DestinationMetrics], Histogram]) -> Metric:
+        family = HistogramMetricFamily(f"tracklayer_{name}_seconds", doc, labels=_BY)
+        for destination_id, numbers in self._destinations.items():
+            histogram = value(numbers)
+            family.add_metric([destination_id], histogram.buckets(), histogram.total)
+        return family
+
+
+_BY = ("destination_id",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -60,6 +61,7 @@ async def _serve(settings: Settings) -> None:
             except BaseException:
                 await service.close()  # an open connection to the database would keep the process alive
                 raise
+        _settle_memory()
         await server.serve(sockets=[listener])
 
 
@@ -175,6 +177,16 @@ def _listen(host: str, port: int) -> socket.socket:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _settle_memory() -> None:
+    """Spare the garbage collector what stays anyway, and let it look less often: it was 8 % of an event's cost.
+
+    Almost nothing here is cyclic, so what it would find waits a little longer and no more.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 20)
 
 
 def _raise_file_limit() -> None:

@@ -242,7 +242,7 @@ class Engine:
         now = self._clock.now()
         rule = stopped_by(destination, work.event, now)
         if rule is not None:
-            self._metrics.of(destination.id).suppressed.inc()
+            self._metrics.of(destination.id).suppressed += 1
             return stopped(work, destination, rule, now)
         secrets = self._catalog.tenant(destination.record.workspace_id).secrets
         attempted = await self._attempter.attempt(destination, work, secrets)

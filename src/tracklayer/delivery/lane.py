@@ -13,7 +13,7 @@ from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.work import Work
 from tracklayer.ports import Clock
 
-HIGH_WATER = 1000  # deliveries that one lane holds in memory at the most
+HIGH_WATER = 5000  # deliveries that one lane holds in memory at the most
 LOW_WATER = 200  # below it, the lane claims more from the store
 TOKEN_PATIENCE = 30.0  # seconds that a synthetic test waits for the rate limit
 OVERDUE = 1.0  # seconds after which what waits in the store is not overtaken by what is new

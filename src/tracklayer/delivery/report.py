@@ -18,12 +18,12 @@ def report(metrics: Metrics, work: Work, attempted: Attempted, settlement: Settl
     seconds = attempted.finished_at - attempted.started_at
     counters.attempt_seconds.observe(seconds)
     if settlement.state is DeliveryState.DELIVERED:
-        counters.delivered.inc()
+        counters.delivered += 1
         counters.delivery_seconds.observe(max(0.0, attempted.finished_at - work.created_at))
     elif settlement.state is DeliveryState.PENDING:
-        counters.retried.inc()
+        counters.retried += 1
     else:
-        counters.dead.inc()
+        counters.dead += 1
     log_attempt(work, attempted, settlement)
 
 

@@ -56,4 +56,4 @@ def event_to_json(event: Event) -> bytes:
 
 def event_fields(event: Event) -> dict[str, Json]:
     """The event as the mapping that filters and templates see (its values are shared, not copied)."""
-    return {name: getattr(event, name) for name in event.__struct_fields__}
+    return msgspec.structs.asdict(event)

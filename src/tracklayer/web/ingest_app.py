@@ -75,7 +75,7 @@ class IngestApp:
             body = await self._body(headers, receive)
             answer = await take(key.workspace_id, body)
         except TrackLayerError as error:
-            self._service.metrics.events.labels("refused").inc()
+            self._service.metrics.events["refused"] += 1
             await _send(send, problem(error))
         except Exception:
             log.exception("request_failed", method="POST", path=scope["path"])
@@ -107,7 +107,7 @@ class IngestApp:
         ]
         statuses = [result.status for result in results]
         rejected = statuses.count("rejected")
-        service.metrics.events.labels("rejected").inc(rejected)
+        service.metrics.events["rejected"] += rejected
         return BatchAnswer(
             batch_id=service.ids.new("bat"),
             accepted=statuses.count("accepted"),
