@@ -176,6 +176,7 @@ def test_what_is_missing_is_named(api: Api) -> None:
 @pytest.mark.parametrize(
     "body, status, code",
     [
+        (b"", 400, "malformed"),
         (b"{", 400, "malformed"),
         (b"\xff", 400, "malformed"),
         (b'{"name": "\\ud800"}', 400, "malformed"),
@@ -185,7 +186,7 @@ def test_what_is_missing_is_named(api: Api) -> None:
         (b"5", 422, "wrong_type"),
         (b"null", 422, "wrong_type"),
     ],
-    ids=["cut", "not UTF-8", "half a surrogate", "endless", "1e999", "list", "number", "null"],
+    ids=["nothing", "cut", "not UTF-8", "half a surrogate", "endless", "1e999", "list", "number", "null"],
 )
 def test_a_body_that_is_no_object_is_refused(
     api: Api, site: Site, method: str, body: bytes, status: int, code: str

@@ -22,7 +22,7 @@ from tracklayer.web.api.events import EventsController
 from tracklayer.web.api.system import all_presets, healthz, metrics, readyz
 from tracklayer.web.exchange import ApiRequest, ApiResponse
 from tracklayer.web.ingest_app import IngestApp
-from tracklayer.web.ingest_openapi import described
+from tracklayer.web.openapi import openapi_document
 from tracklayer.web.problems import EXCEPTION_HANDLERS
 
 
@@ -33,8 +33,12 @@ def create_app(service: Service) -> IngestApp:
 
 @get("/openapi.json", include_in_schema=False)
 async def openapi(request: ApiRequest) -> dict[str, Any]:
-    """The API's description (OpenAPI 3.1), made from the handlers."""
-    return described(request.app.openapi_schema.to_schema())
+    """The API's description (OpenAPI 3.1), made from the handlers when it is first asked for."""
+    state = request.app.state
+    if "openapi" not in state:
+        state["openapi"] = openapi_document(request.app)
+    document: dict[str, Any] = state["openapi"]
+    return document
 
 
 def _api(service: Service) -> Litestar:
@@ -77,6 +81,7 @@ def _api(service: Service) -> Litestar:
                 security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="An API key.")}
             ),
             security=[{"key": []}],
+            use_handler_docstrings=True,
         ),
         logging_config=None,
         debug=False,

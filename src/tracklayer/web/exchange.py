@@ -9,6 +9,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 
 from tracklayer.decoding import decode_as, decode_object
+from tracklayer.errors import Malformed
 from tracklayer.model.event import encode_json
 from tracklayer.web.unpack import too_large, unpack
 
@@ -24,7 +25,11 @@ class ApiRequest(Request[Any, Any, Any]):
                 raw = await super().body()
             except RequestEntityTooLarge as error:
                 raise too_large(limit) from error
-            self._body = self._connection_state.body = unpack(raw, self.headers.get("content-encoding"), limit)
+            body = unpack(raw, self.headers.get("content-encoding"), limit)
+            field = self.route_handler.parsed_data_field
+            if not body and field is not None and not field.is_optional:
+                raise Malformed("there is no body: expected JSON", pointer="")
+            self._body = self._connection_state.body = body
         return self._body
 
     async def json(self) -> Any:
@@ -33,7 +38,7 @@ class ApiRequest(Request[Any, Any, Any]):
         raw = await self.body()
         if field is None or field.annotation in (dict, Any) or field.origin is dict:
             return decode_object(raw)
-        return decode_as(raw or b"{}", field.annotation)
+        return decode_as(raw, field.annotation)
 
 
 class ApiResponse(Response[Any]):

@@ -34,18 +34,6 @@ _BATCH: dict[str, Any] = {
 }
 
 
-def described(document: dict[str, Any]) -> dict[str, Any]:
-    """`document` with the ingest calls in it."""
-    event = _operation(200, _EVENT, EventAnswer, "Take one event in; answered once it is durable.")
-    batch = _operation(202, _BATCH, BatchAnswer, "Take up to 500 events in; see each item's own status.")
-    _, components = msgspec.json.schema_components((EventAnswer, BatchAnswer), ref_template=_REF)
-    paths = dict(document["paths"])
-    paths["/v1/events"] = {**paths["/v1/events"], "post": event}
-    paths["/v1/events/batch"] = {"post": batch}
-    schemas = {**document["components"]["schemas"], **components}
-    return {**document, "paths": paths, "components": {**document["components"], "schemas": schemas}}
-
-
 def _operation(status: int, body: dict[str, Any], answer: type[msgspec.Struct], summary: str) -> dict[str, Any]:
     name = answer.__name__
     schema = {"$ref": _REF.format(name=name)}
@@ -56,3 +44,15 @@ def _operation(status: int, body: dict[str, Any], answer: type[msgspec.Struct], 
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {str(status): {"description": "Durable.", "content": {"application/json": {"schema": schema}}}},
     }
+
+
+EVENT_CALLS: dict[str, dict[str, Any]] = {
+    "/v1/events": {"post": _operation(200, _EVENT, EventAnswer, "Take one event in; answered once it is durable.")},
+    "/v1/events/batch": {
+        "post": _operation(202, _BATCH, BatchAnswer, "Take up to 500 events in; see each item's own status.")
+    },
+}
+"""Path → method → operation."""
+
+SCHEMAS: dict[str, Any] = msgspec.json.schema_components((EventAnswer, BatchAnswer), ref_template=_REF)[1]
+"""What they answer."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response
 
 from tracklayer.catalog import Destination
@@ -107,7 +108,7 @@ class DestinationsController(Controller):
         rows = [destination_view(each, now) for each in found[: limit + 1]]
         return page(rows, [row.id for row in rows], limit)
 
-    @post("/", guards=WRITE)
+    @post("/", guards=WRITE, responses={200: ResponseSpec(Planned, description="A dry run.", generate_examples=False)})
     async def create(
         self, request: ApiRequest, service: Service, data: DestinationDraft, dry_run: bool = False
     ) -> Response[DestinationView | Planned]:

@@ -6,12 +6,10 @@ from litestar import MediaType, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from tracklayer import __version__
-from tracklayer.errors import Unavailable
 from tracklayer.presets import Preset, presets
 from tracklayer.service import Service
 from tracklayer.web.api.views import Page
 from tracklayer.web.auth import requires
-from tracklayer.web.exchange import ApiResponse
 
 
 @get("/v1/presets", tags=["destinations"], guards=[requires("destinations:read")])
@@ -27,17 +25,10 @@ async def healthz() -> dict[str, str]:
 
 
 @get("/readyz", tags=["system"])
-async def readyz(service: Service) -> Response[dict[str, str]]:
+async def readyz(service: Service) -> dict[str, str]:
     """The store commits and deliveries flow; 503 with the reason where not."""
-    try:
-        await service.check()
-    except Unavailable as error:
-        return ApiResponse(
-            {"status": "unavailable", "detail": error.detail},
-            status_code=503,
-            headers={"Retry-After": str(error.retry_after)},
-        )
-    return ApiResponse({"status": "ready"})
+    await service.check()
+    return {"status": "ready"}
 
 
 @get("/metrics", media_type=MediaType.TEXT, tags=["system"])
