@@ -136,7 +136,9 @@ def test_a_path_that_begins_with_no_field_of_an_event_is_refused_with_what_was_p
     assert caught.value.pointer == "/$or/0/event_nam"
 
 
-@pytest.mark.parametrize("path", ["properties.coupon", "user_data.phone", "properties.nowhere", "context.nowhere.at.all"])
+@pytest.mark.parametrize(
+    "path", ["properties.coupon", "user_data.phone", "properties.nowhere", "context.nowhere.at.all"]
+)
 def test_null_and_missing_are_both_absent(path: str) -> None:
     holds = [
         None,
@@ -405,7 +407,10 @@ def test_the_explanation_and_the_index_agree_with_matching(spec: dict[str, Any],
         assert fields["event_name"] in compiled.event_names
 
 
-@given(st.dictionaries(st.text(max_size=5) | st.sampled_from(["$or", "$not", "context", "user_data.b"]), JSON | OPERATORS), EVENTS)
+@given(
+    st.dictionaries(st.text(max_size=5) | st.sampled_from(["$or", "$not", "context", "user_data.b"]), JSON | OPERATORS),
+    EVENTS,
+)
 def test_any_json_compiles_or_is_refused_with_a_pointer(spec: dict[str, Any], fields: dict[str, Any]) -> None:
     try:
         compiled = compile_filter(spec)

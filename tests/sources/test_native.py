@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tracklayer.errors import Invalid, Malformed, TooLarge, TrackLayerError
 from tracklayer.model.event import Event, Json, decode_json
-from tracklayer.sources.native import InputLimits, parse_batch, parse_event, read_batch, read_event
+from tracklayer.sources.native import InputLimits, Rejected, parse_batch, parse_event, read_batch, read_event
 
 NOW = 1_777_977_000.0
 LIMITS = InputLimits()
@@ -22,9 +22,25 @@ def one(raw: bytes, limits: InputLimits = LIMITS) -> Event:
     return parse_event(raw, now=NOW, new_id=lambda: "made-here", limits=limits)
 
 
-def batch(raw: bytes, limits: InputLimits = LIMITS) -> list[Event | TrackLayerError]:
+def parsed(raw: bytes, limits: InputLimits = LIMITS) -> list[Event | Rejected]:
     numbers = count(1)
     return parse_batch(raw, now=NOW, new_id=lambda: f"made-{next(numbers)}", limits=limits)
+
+
+def batch(raw: bytes, limits: InputLimits = LIMITS) -> list[Event | TrackLayerError]:
+    """The items of a batch: an event, or why it is none."""
+    return [each.error if isinstance(each, Rejected) else each for each in parsed(raw, limits)]
+
+
+def test_a_bad_item_is_named_by_its_own_id_where_it_has_one() -> None:
+    results = parsed(b'{"events": [{"event_id": "ord_1"}, {"event_id": 7}, {}, "x", {"event_name": "purchase"}]}')
+    assert [each.event_id if isinstance(each, Rejected) else "fine" for each in results] == [
+        "ord_1",
+        None,
+        None,
+        None,
+        "fine",
+    ]
 
 
 def events(*items: bytes) -> bytes:
