@@ -152,9 +152,14 @@ def test_the_last_admin_key_stays(api: Api) -> None:
 
 
 def test_an_unknown_path_is_404_and_a_wrong_method_405(api: Api, site: Site) -> None:
-    problem(api.get("/v1/nothing"), 404, "not_found")
+    problem(api.get("/v1/nothing"), 404, "not_found", says="GET /v1/nothing")
     problem(api.get("/"), 404, "not_found")
     for method, path in (("DELETE", "/v1/events"), ("PUT", "/v1/events/batch"), ("POST", "/healthz")):
         answer = api.call(method, path, {})
-        problem(answer, 405, "method_not_allowed")
+        problem(answer, 405, "method_not_allowed", says=f"{method} {path}")
         assert answer.headers["allow"], answer.headers
+
+
+def test_the_title_of_a_problem_is_the_same_whatever_was_asked(api: Api) -> None:
+    titles = {api.get("/v1/events", limit=limit).body["title"] for limit in ("0", "many", "1000")}
+    assert titles == {"Malformed request"}

@@ -36,7 +36,11 @@ _STATUS: dict[type[TrackLayerError], tuple[int, str]] = {
     Invalid: (422, "Invalid value"),
     Unavailable: (503, "Unavailable"),
 }
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
+_FRAMEWORK = {
+    404: ("not_found", "Not found"),
+    405: ("method_not_allowed", "Method not allowed"),
+    413: ("too_large", "Too large"),
+}
 
 log = structlog.get_logger("tracklayer.web")
 
@@ -71,13 +75,14 @@ def on_error(_request: Request[Any, Any, Any], error: TrackLayerError) -> Respon
     return _response(problem(error))
 
 
-def on_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """One of the framework's: no such route, a wrong method, a query that does not fit."""
+    code, title = _FRAMEWORK.get(error.status_code, ("bad_request", "Malformed request"))
     extra = error.extra if isinstance(error.extra, list) else []
     detail = "; ".join(f"{each.get('key')}: {each.get('message')}" for each in extra) or error.detail
-    fields = {"code": _CODES.get(error.status_code, "bad_request"), "detail": detail}
-    title = error.detail if extra else "Request refused"
-    return _response(_problem(error.status_code, title, fields, dict(error.headers or {})))
+    if error.status_code in (404, 405):
+        detail = f"there is no {request.method} {request.url.path[:200]}"
+    return _response(_problem(error.status_code, title, {"code": code, "detail": detail}, dict(error.headers or {})))
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
