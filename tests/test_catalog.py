@@ -18,13 +18,12 @@ from tests.store.samples import (
     event,
     version_of,
 )
-from tracklayer.catalog import Catalog, Plan, compile_plan, secret_purpose, signing_purpose
+from tracklayer.catalog import Catalog, Plan, PlanLimits, compile_plan, secret_purpose, signing_purpose
 from tracklayer.errors import Invalid, NotFound
 from tracklayer.model.destination import DestinationConfig, DestinationStatus, Signing
 from tracklayer.model.event import event_fields
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
 from tracklayer.store import Configuration, Database
-from tracklayer.template import Limits
 from tracklayer.vault import Vault, VaultError
 
 VAULT = Vault(bytes(32))
@@ -48,7 +47,7 @@ async def configuration(tmp_path: Path) -> AsyncIterator[Configuration]:
 @pytest.fixture
 def catalog(configuration: Configuration) -> Catalog:
     """A catalog that has read nothing yet."""
-    return Catalog(configuration, VAULT, Limits())
+    return Catalog(configuration, VAULT, PlanLimits())
 
 
 async def add(configuration: Configuration, record: DestinationRecord) -> DestinationRecord:
@@ -264,9 +263,9 @@ def config(**changes: Any) -> DestinationConfig:
 )
 def test_a_configuration_that_cannot_work_is_refused_with_the_place(changes: dict[str, Any], pointer: str) -> None:
     with pytest.raises(Invalid) as caught:
-        compile_plan(config(**changes), Limits())
+        compile_plan(config(**changes), PlanLimits())
     assert (caught.value.pointer or "").startswith(pointer)
 
 
 def test_a_name_may_be_as_long_as_the_limit() -> None:
-    assert compile_plan(config(name="x" * 200), Limits()).config.name == "x" * 200
+    assert compile_plan(config(name="x" * 200), PlanLimits()).config.name == "x" * 200

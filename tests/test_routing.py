@@ -8,14 +8,13 @@ import msgspec
 import pytest
 
 from tests.store.samples import NOW, destination, event
-from tracklayer.catalog import ActiveSuppression, Destination, Tenant, compile_plan
+from tracklayer.catalog import ActiveSuppression, Destination, PlanLimits, Tenant, compile_plan
 from tracklayer.model.destination import Consent, DestinationConfig
 from tracklayer.model.event import Event
 from tracklayer.model.records import Suppression, Workspace
 from tracklayer.pipeline.filter import compile_filter
 from tracklayer.pipeline.route import RouteTable
 from tracklayer.routing import route, stopped_by
-from tracklayer.template import Limits
 
 NEEDS_ADS = Consent(requires=["ad_storage"])
 
@@ -47,7 +46,7 @@ def made(
         suppressions.append(ActiveSuppression(record=rule, filter=compile_filter(suppressed)))
     return Destination(
         record=record,
-        plan=compile_plan(config, Limits()),
+        plan=compile_plan(config, PlanLimits()),
         signing_secret=None,
         previous_secret=None,
         suppressions=tuple(suppressions),

@@ -19,13 +19,20 @@ from tracklayer.delivery.sign import Keys
 from tracklayer.errors import Invalid, NotFound, at
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
-from tracklayer.pipeline.filter import Filter, compile_filter
+from tracklayer.pipeline.filter import MAX_DEPTH, Filter, compile_filter
 from tracklayer.pipeline.route import RouteTable
 from tracklayer.store import Configuration
 from tracklayer.template import Limits
 from tracklayer.vault import Vault
 
 NAME_LIMIT = 200
+
+
+class PlanLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one configuration may ask for."""
+
+    template: Limits = Limits()
+    filter_depth: int = MAX_DEPTH
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,16 +46,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     limit: Limit | None
 
 
-def compile_plan(config: DestinationConfig, limits: Limits) -> Plan:
+def compile_plan(config: DestinationConfig, limits: PlanLimits) -> Plan:
     """Compile a configuration. Raises `Invalid` with a pointer to the field that is at fault."""
     if not config.name.strip() or len(config.name) > NAME_LIMIT:
         raise Invalid(f"the name must have 1 to {NAME_LIMIT} characters", code="invalid_name", pointer="/name")
     with at("filter"):
-        compiled_filter = compile_filter(config.filter)
+        compiled_filter = compile_filter(config.filter, max_depth=limits.filter_depth)
     return Plan(
         config=config,
         filter=compiled_filter,
-        renderer=Renderer(config, limits),
+        renderer=Renderer(config, limits.template),
         rules=compile_rules(config.retry, config.success),
         retry=compile_policy(config.retry),
         limit=compile_limit(config.rate_limit),
@@ -105,7 +112,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 class Catalog:
     """All workspaces, from the store, compiled."""
 
-    def __init__(self, configuration: Configuration, vault: Vault, limits: Limits) -> None:
+    def __init__(self, configuration: Configuration, vault: Vault, limits: PlanLimits) -> None:
         self._configuration = configuration
         self._vault = vault
         self.limits = limits

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import structlog
 
-from tracklayer.catalog import Catalog
+from tracklayer.catalog import Catalog, PlanLimits
 from tracklayer.delivery.attempt import Attempter
 from tracklayer.delivery.engine import Engine, EngineOptions
 from tracklayer.errors import Conflict, Unavailable
@@ -60,7 +60,10 @@ class Service:
         configuration = Configuration(self._database)
         self._queue = Queue(self._database, worker=self.ids.new("wrk"), dedup_window=settings.dedup_window)
         self.history = History(self._database)
-        limits = Limits(source_bytes=settings.template_limit, output_bytes=settings.body_limit)
+        limits = PlanLimits(
+            template=Limits(source_bytes=settings.template_limit, output_bytes=settings.body_limit),
+            filter_depth=settings.filter_depth,
+        )
         self.catalog = Catalog(configuration, vault, limits)
         self._transport = transport or HttpTransport(settings.allow_networks, response_limit=settings.response_limit)
         attempter = Attempter(self._transport, self.clock, vault)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.virtual_time import VirtualClock, in_virtual_time
-from tracklayer.catalog import Destination, compile_plan
+from tracklayer.catalog import Destination, PlanLimits, compile_plan
 from tracklayer.delivery.lane import HIGH_WATER, LOW_WATER, OVERDUE, Lane
 from tracklayer.errors import Unavailable
 from tracklayer.model.delivery import Verdict
@@ -13,7 +13,6 @@ from tracklayer.model.destination import DestinationConfig, DestinationStatus, R
 from tracklayer.model.event import Event
 from tracklayer.model.records import DestinationRecord
 from tracklayer.model.work import Work
-from tracklayer.template import Limits
 
 NOW = 1_770_000_000.0
 LEASE = 60.0
@@ -37,7 +36,9 @@ def destination(rate: float | None = None, status: DestinationStatus = Destinati
         created_at=NOW,
         updated_at=NOW,
     )
-    return Destination(record=record, plan=compile_plan(config, Limits()), signing_secret=None, previous_secret=None)
+    return Destination(
+        record=record, plan=compile_plan(config, PlanLimits()), signing_secret=None, previous_secret=None
+    )
 
 
 def lane(rate: float | None = None, *, cap: int = 64, tokens: float | None = None) -> Lane:

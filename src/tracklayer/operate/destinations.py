@@ -227,7 +227,7 @@ class Destinations:
         if not reason.strip():
             raise Invalid("a suppression needs a reason", code="missing_field", pointer="/reason")
         with at("filter"):
-            compile_filter(event_filter)
+            compile_filter(event_filter, max_depth=self._catalog.limits.filter_depth)
         suppression = Suppression(
             id=self._ids.new("sup"),
             workspace_id=workspace_id,

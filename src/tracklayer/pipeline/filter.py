@@ -73,19 +73,20 @@ class Filter:
         return [FilterStep(each.path, each.test(fields), each.reason(fields)) for each in self._conditions]
 
 
-def compile_filter(spec: Mapping[str, Json]) -> Filter:
+def compile_filter(spec: Mapping[str, Json], *, max_depth: int = MAX_DEPTH) -> Filter:
     """Compile `spec` once, for many events.
 
     Raises `Invalid` with code `invalid_filter` and a pointer relative to the filter for what cannot be evaluated.
     """
-    return _filter(spec, (), 1)
+    return _filter(spec, (), max_depth)
 
 
 def _filter(spec: Json, at: Place, depth: int) -> Filter:
+    """`depth` is how many levels, this one counted, are left."""
     if not isinstance(spec, Mapping):
         raise refused(f"a filter is an object, not {show(spec)}", at)
-    if depth > MAX_DEPTH:
-        raise refused(f"filters are nested more than {MAX_DEPTH} deep", at)
+    if depth < 1:
+        raise refused("filters are nested deeper than TRACKLAYER_FILTER_DEPTH (8 unless set)", at)
     if len(spec) > MAX_KEYS:
         raise refused(f"{len(spec)} conditions are too many: expected at most {MAX_KEYS}", at)
     compiled = [_condition(key, value, at, depth) for key, value in spec.items()]
@@ -102,7 +103,7 @@ def _condition(key: Json, value: Json, at: Place, depth: int) -> _Condition | No
         filters = _filters(value, here, depth)
         return _and(filters) if key == "$and" else _or(filters)
     if key == "$not":
-        return _not(_filter(value, here, depth + 1))
+        return _not(_filter(value, here, depth - 1))
     if key.startswith("$"):
         raise refused(f"{show(key)} is unknown: expected a path, $and, $or or $not", here)
     if len(key) > MAX_PATH or not all(key.split(".")):
@@ -119,7 +120,7 @@ def _condition(key: Json, value: Json, at: Place, depth: int) -> _Condition | No
 def _filters(value: Json, at: Place, depth: int) -> list[Filter]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_FILTERS:
         raise refused(f"{at[-1]} takes a list of 1 to {MAX_FILTERS} filters, not {show(value)}", at)
-    return [_filter(each, (*at, index), depth + 1) for index, each in enumerate(value)]
+    return [_filter(each, (*at, index), depth - 1) for index, each in enumerate(value)]
 
 
 def _value_condition(path: str, checks: list[Check]) -> _Condition:
