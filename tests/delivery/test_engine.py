@@ -14,7 +14,7 @@ import structlog
 
 from tests.virtual_time import in_virtual_time, until
 from tests.world import Outage, Outcome, World, running, status
-from tracklayer.delivery.engine import CLAIM
+from tracklayer.delivery.engine import CLAIMED_SIZE, OBJECTS, SCARCE_CLAIM
 from tracklayer.errors import Conflict, Unavailable
 from tracklayer.model.delivery import DeliveryState, Request
 from tracklayer.model.work import Settlement
@@ -163,13 +163,13 @@ async def test_no_more_attempts_are_in_flight_than_the_cap_allows(tmp_path: Path
 
 @in_virtual_time
 async def test_what_does_not_fit_into_memory_waits_in_the_store_and_is_delivered(tmp_path: Path) -> None:
-    async with running(tmp_path, queue_bytes=20_000) as world:
+    async with running(tmp_path, queue_bytes=20_000 * OBJECTS) as world:
         world.network.latency = 0.1
         await world.destination("d")
         await world.destination("e")
         for lot in range(10):
             await world.send(*numbered(200, f"lot{lot}"))
-            assert world.memory <= 20_000 + 2 * CLAIM * 220  # each lane may make one claim when there is room
+            assert world.memory <= 20_000 + 2 * (200 + SCARCE_CLAIM) * CLAIMED_SIZE  # each lane may be claiming
         await world.all_end()
         assert await world.states() == {"delivered": 4000}
         assert world.memory == 0

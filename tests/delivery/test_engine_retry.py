@@ -6,12 +6,14 @@ import asyncio
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from tests.virtual_time import START, in_virtual_time
 from tests.world import Outcome, World, failure, running, status
 from tracklayer.model.delivery import DeliveryState, Request
+from tracklayer.model.work import Settlement
 
 GUIDE = {"attempts": 5, "backoff": "2s, 10s, 30s, 2m, 10m", "jitter": 0}
 
@@ -250,3 +252,22 @@ async def test_a_fault_of_our_own_keeps_the_delivery_and_tries_again_when_its_le
         await world.all_end()
         assert world.network.times("/d") == pytest.approx([0, 60], abs=0.6)
         assert (await world.delivery("ord_1")).state is DeliveryState.DELIVERED
+
+
+@in_virtual_time
+async def test_a_claim_beside_a_settlement_does_not_put_the_retry_off(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        world.network.script("/d", status(500), status(200))
+        await world.destination("d", retry={"attempts": 1, "backoff": "0s"})
+        (lane,) = world.service.engine._lanes.values()
+        settle = world.service._queue.settle
+
+        async def settle_and_claim(settlements: list[Settlement]) -> None:
+            claiming = asyncio.create_task(world.service.engine._claim(lane, world.clock.now() + 1))
+            await settle(settlements)  # in the same transaction as the claim
+            await claiming
+
+        with mock.patch.object(world.service._queue, "settle", settle_and_claim):
+            await world.send("ord_1")
+            await world.all_end(within=10)
+        assert world.network.times("/d") == pytest.approx([0, 0], abs=0.01)

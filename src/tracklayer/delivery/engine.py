@@ -20,17 +20,19 @@ from tracklayer.delivery.attempt import Attempter
 from tracklayer.delivery.lane import Lane
 from tracklayer.delivery.report import report
 from tracklayer.delivery.settlement import settle, stopped
+from tracklayer.delivery.settling import STORE_PAUSE, Settling
 from tracklayer.errors import Unavailable
 from tracklayer.metrics import Metrics
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.work import Settlement, Work
 from tracklayer.ports import Clock, Rng
 from tracklayer.routing import stopped_by
-from tracklayer.store import GroupCommit, Queue
+from tracklayer.store import Queue
 
 CLAIM = 200  # deliveries that one claim asks for at the most
 SCARCE_CLAIM = 8  # … while the memory for deliveries is used up, so that every lane still moves
-STORE_PAUSE = 0.5  # seconds between tries while the store cannot commit
+CLAIMED_SIZE = 1024  # bytes of JSON that a claimed event is taken to have until it is there
+OBJECTS = 8  # bytes in memory for every byte of an event's JSON: 4 to 8 for a shop's events
 
 log = structlog.get_logger("tracklayer.engine")
 
@@ -40,7 +42,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     concurrency: int = 64  # attempts in flight for one destination
     lease: float = 60.0  # seconds that a claimed delivery is ours
-    queue_bytes: int = 64 * 1024 * 1024  # events in memory, over all lanes
+    queue_bytes: int = 64 * 1024 * 1024  # memory for events, over all lanes
 
 
 class Engine:
@@ -64,9 +66,9 @@ class Engine:
         self._metrics = metrics
         self._options = options
         self._lanes: dict[str, Lane] = {}
-        self._bytes = 0
+        self._bytes = 0  # of JSON, of the events in memory
         self._tasks: set[asyncio.Task[None]] = set()
-        self._settling: GroupCommit[Settlement, None] = GroupCommit(self._commit, largest=500)
+        self._settling = Settling(queue, clock)
         self._stopping = False
 
     async def start(self) -> None:
@@ -149,7 +151,7 @@ class Engine:
 
     async def settle(self, settlement: Settlement) -> None:
         """Make the end of an attempt durable; waits for as long as the store needs to come back."""
-        await self._settling.submit(settlement)
+        await self._settling.settle(settlement)
 
     def _take_over(self, *, tokens: float | None) -> None:
         now = self._clock.now()
@@ -173,7 +175,7 @@ class Engine:
                     self._give_back(known)
 
     def _has_memory(self, size: int) -> bool:
-        return self._bytes + size <= self._options.queue_bytes
+        return (self._bytes + size) * OBJECTS <= self._options.queue_bytes
 
     def _serve(self, lane: Lane) -> None:
         if lane.task is None and lane.is_open and not self._stopping:
@@ -198,8 +200,10 @@ class Engine:
 
     async def _claim(self, lane: Lane, now: float) -> None:
         limit = min(CLAIM if self._has_memory(0) else SCARCE_CLAIM, lane.room)
+        expected = limit * CLAIMED_SIZE  # so that many lanes at once do not claim more than there is room for
         destination_id = lane.destination.id
         lane.more_at = None  # a notice that comes while we ask must not be lost
+        self._bytes += expected
         try:
             found = await self._queue.claim(destination_id, limit, now=now, lease_until=now + self._options.lease)
             for work in found:
@@ -210,6 +214,8 @@ class Engine:
             ours = not isinstance(error, Unavailable)
             log.warning("claim_failed", destination_id=destination_id, error=str(error), exc_info=ours)
             next_at = self._clock.now() + STORE_PAUSE
+        finally:
+            self._bytes -= expected
         if next_at is not None:
             lane.notice(next_at)
 
@@ -231,9 +237,12 @@ class Engine:
         else:
             lane.held.discard(work.delivery_id)
             if settlement.state is DeliveryState.PENDING:
+                if work.delivery_id in lane.renewed:  # by a claim in the same transaction as its settlement
+                    await self._release([work.delivery_id])
                 self.notice(work.destination_id, settlement.due_at)
         finally:
             lane.in_flight.discard(work.delivery_id)
+            lane.renewed.discard(work.delivery_id)
             self._bytes -= work.size
             self._serve(lane)
 
@@ -250,24 +259,6 @@ class Engine:
         lane.learn(attempted.verdict, attempted.finished_at)
         report(self._metrics, work, attempted, settlement)
         return settlement
-
-    async def _commit(self, settlements: list[Settlement]) -> list[Exception | None]:
-        """Settle, however long the store needs: the receiver has the event, so this must not be forgotten.
-
-        One that the store refuses takes none of the others with it.
-        """
-        while True:
-            try:
-                await self._queue.settle(settlements)
-            except Unavailable as error:
-                log.warning("settle_failed", deliveries=len(settlements), error=error.detail)
-                await self._clock.sleep(STORE_PAUSE)
-            except Exception as error:
-                if len(settlements) == 1:
-                    return [error]
-                return [(await self._commit([each]))[0] for each in settlements]
-            else:
-                return [None] * len(settlements)
 
     def _give_back(self, lane: Lane) -> None:
         """Let go of what a paused or deleted destination's lane holds and has not begun to send."""

@@ -33,6 +33,7 @@ class Lane:
         self.queue: deque[Work] = deque()
         self.reserved = 0  # deliveries that are being stored and will be queued here
         self.held: set[str] = set()  # ids in the queue, in flight or being settled
+        self.renewed: set[str] = set()  # those of them that a claim brought once more, with a new lease
         self.in_flight: set[str] = set()
         self.window = Window(cap=cap)
         self.hold_until = 0.0  # the receiver asked everybody to wait (Retry-After)
@@ -83,6 +84,7 @@ class Lane:
     def add(self, work: Work) -> bool:
         """Take a claimed delivery in; False where it is here already (its lease has just been renewed)."""
         if work.delivery_id in self.held:
+            self.renewed.add(work.delivery_id)
             return False
         self.held.add(work.delivery_id)
         self.queue.append(work)
