@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any
 
@@ -38,7 +40,7 @@ class Caller(threading.Thread):
     def __init__(self, api: Api, name: str, *, batch: int | None = None, pause: float = 0.0) -> None:
         """`batch` None: one event a request. `pause` is in seconds between requests."""
         super().__init__(daemon=True, name=name)
-        self.acknowledged: set[str] = set()
+        self.taken_at: dict[str, float] = {}  # event id → unix time of its acknowledgement
         self.answers: Counter[int] = Counter()  # by status; 0: none came
         self.without_retry_after = 0  # refusals that did not say when to come again
         self._api = api
@@ -78,7 +80,7 @@ class Caller(threading.Thread):
             return False
         if self._batch is not None:
             assert answer.body["rejected"] == 0, answer.body
-        self.acknowledged.update(ids)
+        self.taken_at |= dict.fromkeys(ids, time.time())
         return True
 
 
@@ -98,9 +100,14 @@ class Callers:
             caller.stop()
 
     @property
+    def taken_at(self) -> dict[str, float]:
+        """Event id → unix time of its acknowledgement, of all of them."""
+        return {event_id: at for caller in self.all for event_id, at in list(caller.taken_at.items())}
+
+    @property
     def acknowledged(self) -> set[str]:
         """What was taken, of all of them."""
-        return set[str]().union(*(caller.acknowledged for caller in self.all))
+        return set(self.taken_at)
 
     @property
     def answers(self) -> Counter[int]:
@@ -124,6 +131,11 @@ def delivery_ids(requests: Iterable[Recorded]) -> dict[str, set[str]]:
     for request in requests:
         found[header(request, "X-TrackLayer-Event-Id")].add(header(request, "X-TrackLayer-Delivery-Id"))
     return found
+
+
+def most_within(seconds: float, times: Sequence[float]) -> int:
+    """The most of `times` (sorted) in any window of that length, its end not included."""
+    return max(bisect_left(times, start + seconds) - index for index, start in enumerate(times))
 
 
 def wait_until_arrived(receiver: ReceiverThread, path: str, wanted: set[str], deadline: float = PATIENCE) -> None:

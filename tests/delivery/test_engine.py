@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from unittest import mock
 import pytest
 import structlog
 
+from tests.traffic import most_within
 from tests.virtual_time import in_virtual_time, until
 from tests.world import Outage, Outcome, World, running, status
 from tracklayer.delivery.engine import CLAIMED_SIZE, OBJECTS, SCARCE_CLAIM
@@ -34,11 +34,6 @@ def numbered(count: int, prefix: str = "ord") -> list[str]:
     return [f"{prefix}_{number}" for number in range(count)]
 
 
-def most_in_any(seconds: float, times: list[float]) -> int:
-    """The most of `times` in any window of that length, its end not included."""
-    return max(bisect_left(times, start + seconds) - index for index, start in enumerate(times))
-
-
 async def hangs(_: Request) -> Outcome:
     await asyncio.Event().wait()
     raise AssertionError("it was woken")
@@ -54,7 +49,7 @@ async def test_a_backlog_goes_out_at_the_rate_and_never_over_it(tmp_path: Path) 
         await world.send(*numbered(600))
         await world.all_end()
         times = world.network.times("/d")
-        assert most_in_any(10, times) <= 25 * 10 + 25
+        assert most_within(10, times) <= 25 * 10 + 25
         later = [at for at in times if at > 1]
         assert len(later) / (later[-1] - later[0]) >= 25 * 0.95
         assert set(world.network.events("/d").values()) == {1}
@@ -69,7 +64,7 @@ async def test_a_limit_does_not_start_again_with_a_restart(tmp_path: Path) -> No
         network = world.network
     async with running(tmp_path, network=network) as world:
         await world.all_end()
-    assert most_in_any(10, network.times("/d")) <= 25 * 10 + 25
+    assert most_within(10, network.times("/d")) <= 25 * 10 + 25
     assert set(network.events("/d").values()) == {1}
     assert len(network.sent) == 600
 
@@ -100,7 +95,7 @@ async def test_a_bulk_replay_obeys_the_limit(tmp_path: Path) -> None:
         await world.all_end()
 
         assert replayed.count == 100
-        assert most_in_any(10, world.network.times("/d")) <= 10 * 10 + 10
+        assert most_within(10, world.network.times("/d")) <= 10 * 10 + 10
         assert await world.states() == {"delivered": 100}
         assert {each.header("X-TrackLayer-Delivery-Id") for each in world.network.sent[100:]} == ids
 

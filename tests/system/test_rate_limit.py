@@ -9,15 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Api, ReceiverThread, ServerProcess, wait_until
-from tests.traffic import event_ids, made, send_all
+from tests.traffic import event_ids, made, most_within, send_all
 from tracklayer.demo.receiver import Answer, Recorded
 
 WINDOW = 10.0  # seconds
-
-
-def most_in_any_window(times: Sequence[float]) -> int:
-    """The most arrivals within any 10 s."""
-    return max(bisect_left(times, start + WINDOW) - index for index, start in enumerate(times))
 
 
 def fewest_in_any_window(times: Sequence[float], first: float, last: float) -> int:
@@ -62,10 +57,10 @@ def test_the_limit_holds_in_every_window_over_a_restart_and_for_replays(
             receiver.wait_for(path, count, deadline=60)
 
     steady_times, restarted_times = arrivals(receiver.on("/steady")), arrivals(receiver.on("/restarted"))
-    assert most_in_any_window(steady_times) <= 25 * WINDOW + 25
+    assert most_within(WINDOW, steady_times) <= 25 * WINDOW + 25
     assert fewest_in_any_window(steady_times, steady_times[0], steady_times[-1]) >= 25 * WINDOW * 0.95
-    assert most_in_any_window(restarted_times) <= 25 * WINDOW + 25
-    assert most_in_any_window(arrivals(receiver.on("/replayed"))) <= 10 * WINDOW + 10
+    assert most_within(WINDOW, restarted_times) <= 25 * WINDOW + 25
+    assert most_within(WINDOW, arrivals(receiver.on("/replayed"))) <= 10 * WINDOW + 10
     assert len(event_ids(receiver.on("/restarted"))) == 600
     assert set(event_ids(receiver.on("/steady")).values()) == {1}
 
