@@ -28,9 +28,10 @@ BLOCK_NAMES = frozenset(_BY_NAME)
 
 
 def block_kind(call: Call) -> BlockKind:
-    """A bare name of a helper is a section over the field of that name."""
-    if call.name.is_name and call.name.original in _BY_NAME:
-        return _BY_NAME[call.name.original]
+    """A bare name of ours (`{{#list}}`, `{{#eq}}`) is a section over the field of that name."""
+    kind = _BY_NAME.get(call.name.original) if call.name.is_name else None
+    if kind is not None and (kind is not BlockKind.LIST or call.params):
+        return kind
     helper = HELPERS.get(call.name.original) if call.name.is_name else None
     if helper is not None and helper.is_predicate and (call.params or call.options):
         return BlockKind.PREDICATE

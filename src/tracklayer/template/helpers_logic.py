@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tracklayer.template.helper import ANY, SOMETHING, TEXT_OR_NULL, Helper, Refusal, shown, to_number
-from tracklayer.template.values import is_number, is_true, step, text_of
+from tracklayer.template.values import is_number, is_true, is_zero, step, text_of
 
 
 def _lookup(value: object, key: object) -> object:
-    """What a key that is only known when rendering leads to."""
-    return step(value, text_of(key))
+    """What a key that is only known when rendering leads to; false and 0 lead to themselves, as in Handlebars."""
+    return value if value is False or is_zero(value) else step(value, text_of(key))
 
 
 def _coalesce(*values: object) -> object:

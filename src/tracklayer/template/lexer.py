@@ -75,6 +75,7 @@ _OPENERS = (
 
 _LOOKAHEAD = rf"(?=[=~}}/.)|\]]|{SPACE})"
 _LITERAL_LOOKAHEAD = rf"(?=[~}})\]]|{SPACE})"
+_NAME = re.compile(rf"""(?:(?!{SPACE})[^!"#%-,./;->@\[-^`{{-~])+""")
 _INSIDE = (
     (None, re.compile(rf"{SPACE}+")),
     (Kind.OPEN_PAREN, re.compile(r"\(")),
@@ -88,11 +89,10 @@ _INSIDE = (
     (Kind.NUMBER, re.compile(rf"-?[0-9]+(?:\.[0-9]+)?{_LITERAL_LOOKAHEAD}")),
     (Kind.OPEN_PARAMS, re.compile(rf"as{SPACE}+\|")),
     (Kind.CLOSE_PARAMS, re.compile(r"\|")),
-    (Kind.NAME, re.compile(rf"""(?:(?!{SPACE})[^!"#%-,./;->@\[-^`{{-~])+{_LOOKAHEAD}""")),
+    (Kind.NAME, re.compile(_NAME.pattern + _LOOKAHEAD)),
     (Kind.NAME, re.compile(r"\[(?:\\\]|[^\]])*\]")),
 )
-_CLOSE = re.compile(r"~?\}\}")
-_CLOSE_RAW = re.compile(r"\}~?\}\}")
+_CLOSERS = {Kind.CLOSE: re.compile(r"~?\}\}"), Kind.CLOSE_RAW: re.compile(r"\}~?\}\}")}
 _ESCAPED_END = re.compile(r"(?=\\{0,2}\{\{)|\Z")
 
 
@@ -148,11 +148,11 @@ def _expression(source: Source, opening: int, tokens: list[Token]) -> int:
     text = source.text
     kind, match = next((kind, match) for kind, pattern in _OPENERS if (match := pattern.match(text, opening)))
     tokens.append(Token(kind, match[0], opening, match.end(), "~" in match[0]))
-    close, close_kind = (_CLOSE_RAW, Kind.CLOSE_RAW) if kind is Kind.OPEN_RAW else (_CLOSE, Kind.CLOSE)
+    close = Kind.CLOSE_RAW if kind is Kind.OPEN_RAW else Kind.CLOSE
     at = match.end()
-    while not (closing := close.match(text, at)):
-        at = _inside(source, at, opening, close_kind, tokens)
-    tokens.append(Token(close_kind, closing[0], at, closing.end(), strip_right="~" in closing[0]))
+    while not (closing := _CLOSERS[close].match(text, at)):
+        at = _inside(source, at, opening, close, tokens)
+    tokens.append(Token(close, closing[0], at, closing.end(), strip_right="~" in closing[0]))
     return closing.end()
 
 
@@ -165,7 +165,9 @@ def _inside(source: Source, at: int, opening: int, close: Kind, tokens: list[Tok
             if kind is not None:
                 tokens.append(Token(kind, _meaning(kind, match[0]), at, match.end()))
             return match.end()
-    if "}}" not in text[at:] or text.startswith("{{", at):
+    name = _NAME.match(text, at)
+    at = name.end() if name else at
+    if text.startswith("{{", at) or not _CLOSERS[close].search(text, at):
         raise TemplateError(f"this tag is not closed: {close} is missing", source, opening)
     if text[at] in "\"'":
         raise TemplateError(f"this text has no closing {text[at]}", source, at)
