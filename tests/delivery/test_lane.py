@@ -4,50 +4,24 @@ import asyncio
 
 import pytest
 
+from tests.delivery.plans import NOW, destination, work
 from tests.virtual_time import VirtualClock, in_virtual_time
-from tracklayer.catalog import Destination, PlanLimits, compile_plan
+from tracklayer.catalog import Destination
 from tracklayer.delivery.lane import HIGH_WATER, LOW_WATER, OVERDUE, Lane
 from tracklayer.errors import Unavailable
 from tracklayer.model.delivery import Verdict
-from tracklayer.model.destination import DestinationConfig, DestinationStatus, RateLimit, Transport
-from tracklayer.model.event import Event
-from tracklayer.model.records import DestinationRecord
-from tracklayer.model.work import Work
+from tracklayer.model.destination import DestinationStatus, RateLimit
 
-NOW = 1_770_000_000.0
 LEASE = 60.0
 
 
-def destination(rate: float | None = None, status: DestinationStatus = DestinationStatus.ACTIVE) -> Destination:
-    config = DestinationConfig(
-        name="d",
-        transport=Transport(url="https://receiver.test/d"),
-        rate_limit=None if rate is None else RateLimit(events_per_second=rate, burst=1),
-    )
-    record = DestinationRecord(
-        id="dst_1",
-        workspace_id="ws_1",
-        status=status,
-        version=1,
-        config=config,
-        signing_sealed=None,
-        previous_sealed=None,
-        previous_until=None,
-        created_at=NOW,
-        updated_at=NOW,
-    )
-    return Destination(
-        record=record, plan=compile_plan(config, PlanLimits()), signing_secret=None, previous_secret=None
-    )
+def to(rate: float | None = None, status: DestinationStatus = DestinationStatus.ACTIVE) -> Destination:
+    limit = None if rate is None else RateLimit(events_per_second=rate, burst=1)
+    return destination(status=status, rate_limit=limit)
 
 
 def lane(rate: float | None = None, *, cap: int = 64, tokens: float | None = None) -> Lane:
-    return Lane(destination(rate), cap=cap, lease=LEASE, now=NOW, tokens=tokens)
-
-
-def work(number: int) -> Work:
-    event = Event(event_id=f"ord_{number}", event_name="purchase", occurred_at="", received_at="")
-    return Work(delivery_id=f"dlv_{number}", destination_id="dst_1", event=event, size=100)
+    return Lane(to(rate), cap=cap, lease=LEASE, now=NOW, tokens=tokens)
 
 
 def fill(filled: Lane, count: int) -> None:
@@ -205,20 +179,20 @@ def test_two_failures_halve_the_window_and_an_answer_widens_it() -> None:
 def test_a_changed_limit_keeps_what_was_spent() -> None:
     changed = lane(10)
     assert changed.take_token(NOW) == 0
-    changed.update(destination(100), NOW)
+    changed.update(to(100), NOW)
     assert changed.take_token(NOW) > 0
-    changed.update(destination(None), NOW)
+    changed.update(to(None), NOW)
     assert changed.take_token(NOW) == 0
-    changed.update(destination(10), NOW)
+    changed.update(to(10), NOW)
     assert changed.take_token(NOW) == 0
 
 
 def test_a_paused_or_deleted_lane_is_closed() -> None:
     closing = lane()
     seen = [closing.is_open]
-    closing.update(destination(status=DestinationStatus.PAUSED), NOW)
+    closing.update(to(status=DestinationStatus.PAUSED), NOW)
     seen += [closing.is_open, closing.may_skip_the_store(NOW)]
-    closing.update(destination(), NOW)
+    closing.update(to(), NOW)
     seen.append(closing.is_open)
     closing.retire()
     seen.append(closing.is_open)
@@ -259,12 +233,12 @@ async def test_what_happened_before_the_sleep_ends_it_at_once() -> None:
 @in_virtual_time
 async def test_a_token_is_waited_for_unless_it_is_far_away() -> None:
     clock = VirtualClock()
-    limited = Lane(destination(0.1), cap=1, lease=LEASE, now=clock.now())
+    limited = Lane(to(0.1), cap=1, lease=LEASE, now=clock.now())
     began = clock.now()
     await limited.wait_for_token(clock)
     assert clock.now() == began
     await limited.wait_for_token(clock)
     assert clock.now() == pytest.approx(began + 10 / 0.98)
-    rare = Lane(destination(0.001), cap=1, lease=LEASE, now=clock.now(), tokens=0.0)
+    rare = Lane(to(0.001), cap=1, lease=LEASE, now=clock.now(), tokens=0.0)
     with pytest.raises(Unavailable, match="the rate limit leaves no room for 1020 s"):
         await rare.wait_for_token(clock)

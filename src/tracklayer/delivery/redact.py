@@ -37,14 +37,22 @@ class Redactor:
         if isinstance(result, Failure):
             return msgspec.structs.replace(result, detail=self.text(result.detail))
         longest = max(len(result.body), *(len(value) for _, value in result.headers), 0)
-        if not self._forms or longest < self._shortest:
+        if not self._forms or (longest < self._shortest and not result.truncated):
             return result
-        body = result.body.decode(errors="surrogateescape")
+        body = self.text(result.body.decode(errors="surrogateescape"))
         return msgspec.structs.replace(
             result,
             headers=tuple((name, self.text(value)) for name, value in result.headers),
-            body=self.text(body).encode(errors="surrogateescape"),
+            body=(self._ending(body) if result.truncated else body).encode(errors="surrogateescape"),
         )
+
+    def _ending(self, text: str) -> str:
+        """`text`, that was cut off, without the beginning of a secret at its end."""
+        for form in self._forms:
+            for length in range(min(len(form), len(text)), _SHORTEST - 1, -1):
+                if text.endswith(form[:length]):
+                    return text[:-length] + REDACTED
+        return text
 
 
 def _forms(secret: str) -> set[str]:
