@@ -12,11 +12,11 @@ from typing import TextIO
 import structlog
 
 from tracklayer.catalog import Catalog, PlanLimits
-from tracklayer.delivery.attempt import Attempter
-from tracklayer.delivery.engine import Engine, EngineOptions
 from tracklayer.errors import Conflict, Unavailable
+from tracklayer.flow.attempt import Attempter
+from tracklayer.flow.engine import Engine, EngineOptions
+from tracklayer.flow.ingest import Ingest, IngestOptions
 from tracklayer.identity import IdFactory
-from tracklayer.ingest import Ingest, IngestOptions
 from tracklayer.metrics import Metrics
 from tracklayer.operate.dead_letters import DeadLetters
 from tracklayer.operate.destinations import Destinations

@@ -10,8 +10,8 @@ from tests.harness import Api, ReceiverThread, ServerProcess
 from tests.traffic import event, header, made, wait_until_arrived
 from tracklayer.demo.receiver import Drip, Hang
 
-EVENTS = 400
-PACE = 0.015  # seconds between events
+EVENTS = 300
+PACE = 0.01  # seconds between events
 
 
 def test_broken_destinations_delay_nothing_for_a_healthy_one(tmp_path: Path, receiver: ReceiverThread) -> None:

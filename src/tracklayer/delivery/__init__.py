@@ -1,1 +1,1 @@
-"""What becomes of a delivery: limit → render → sign → send → classify → retry."""
+"""The steps of a delivery, each a function of its input: limit, render, sign, classify, retry."""

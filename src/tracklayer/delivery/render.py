@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -12,10 +13,10 @@ from tracklayer.delivery.body_schema import BodySchema
 from tracklayer.delivery.redact import Redactor
 from tracklayer.errors import Invalid, at, pointer
 from tracklayer.model.delivery import Request
-from tracklayer.model.destination import DestinationConfig
+from tracklayer.model.destination import DestinationConfig, OnMissing
 from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Event, Json, event_to_json
-from tracklayer.template import Escape, Limits, PathUse, RenderError, Template, compile_template
+from tracklayer.template import Escape, Limits, MissingPaths, PathUse, RenderError, Template, compile_template
 
 JSON_TYPE = "application/json"
 
@@ -28,6 +29,15 @@ _FORBIDDEN_IN_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f]")
 
 
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """A path that the event does not have, and where it is used: the template by its JSON pointer, line and column."""
+
+    path: str
+    pointer: str
+    line: int
+    column: int
+
+
 class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a request that depends on the event alone: not yet signed, not yet stamped."""
 
@@ -36,8 +46,40 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...]  # the user's, in their order
     body: bytes | None
     content_type: str
-    missing: tuple[PathUse, ...] = ()  # paths that the event does not have
+    missing: tuple[Missing, ...] = ()
     invalid: str | None = None  # why the body must not be sent, and where
+
+
+class Unrenderable(RenderError):
+    """One of a destination's templates cannot be rendered for this event."""
+
+    def __init__(self, part: _Part, error: RenderError) -> None:
+        super().__init__(f"{part.name}{error.detail}")
+        self.missing = part.places(error.missing) if isinstance(error, MissingPaths) else ()
+
+
+class _Part(NamedTuple):
+    """The template of the URL, of a header or of the body, and how to speak of it."""
+
+    template: Template
+    pointer: str
+    name: str  # before an error's text
+
+    def render(self, scope: Mapping[str, object], missing: list[Missing]) -> str:
+        """The text; adds the paths that led to nothing to `missing`."""
+        try:
+            rendered = self.template.render(scope)
+        except RenderError as error:
+            raise Unrenderable(self, error) from error
+        if rendered.missing:
+            missing.extend(self.places(rendered.missing))
+        return rendered.text
+
+    def places(self, uses: Iterable[PathUse]) -> tuple[Missing, ...]:
+        """These paths as paths of this part."""
+        return tuple(
+            Missing(path=use.path, pointer=self.pointer, line=use.line, column=use.column) for use in uses
+        )
 
 
 class Renderer:
@@ -50,8 +92,10 @@ class Renderer:
     def __init__(self, config: DestinationConfig, limits: Limits) -> None:
         transport = config.transport
         self.method = transport.method
-        self._url = _compile_url(transport.url)
-        self._headers = tuple((name, _compile_header(name, value)) for name, value in _checked_names(transport.headers))
+        self._url = _compile_url(transport.url, config.on_missing)
+        self._headers = tuple(
+            (name, _compile_header(name, value, config.on_missing)) for name, value in _checked_names(transport.headers)
+        )
         self.timeout = _seconds(transport.timeout, "timeout")
         self.connect_timeout = _seconds(transport.connect_timeout, "connect_timeout")
         self.read_timeout = None if transport.read_timeout is None else _seconds(transport.read_timeout, "read_timeout")
@@ -59,33 +103,25 @@ class Renderer:
         self.content_type = literal_type or JSON_TYPE
         escape = body_escape(self.content_type)
         self.is_json = escape is Escape.JSON
-        self.template: Template | None = None
+        self._template: _Part | None = None
         if config.template is not None:
             with at("template"):
-                self.template = compile_template(
+                compiled = compile_template(
                     config.template, escape=escape, on_missing=config.on_missing, limits=limits
                 )
+            self._template = _Part(compiled, "/template", "")
         self._schema = None if config.body_schema is None else self._compile_schema(config.body_schema)
-        self._templates = (
-            self._url,
-            *(value for _, value in self._headers),
-            *([self.template] if self.template else []),
-        )
-        self.secrets: frozenset[str] = frozenset().union(*(template.secrets for template in self._templates))
-        mixed = (self._url, *(value for _, value in self._headers))
+        mixed = [self._url.template, *(part.template for _, part in self._headers)]
         self._secrets_vary = any(template.secrets and template.paths for template in mixed)
+        every = [*mixed, self._template.template] if self._template else mixed
+        self.secrets: frozenset[str] = frozenset().union(*(template.secrets for template in every))
         self._redactor: tuple[Mapping[str, str], Redactor] | None = None
-
-    @property
-    def paths(self) -> tuple[PathUse, ...]:
-        """Every event path that the URL, a header or the body uses."""
-        return tuple(use for template in self._templates for use in template.paths)
 
     def render(self, event: Event, scope: Mapping[str, object], *, kept_body: bytes | None = None) -> Rendered:
         """Render for one event. `scope` is the event's fields with `secrets`, `destination` and `delivery`.
 
-        A `kept_body` (of a replay `as_sent`) goes out as it is instead of a rendered one.
-        Raises `RenderError`; a body that came out but must not be sent has `invalid` set instead, so that people
+        A `kept_body` (of a replay `as_sent`) is checked and goes out as it is instead of a rendered one.
+        Raises `RenderError`, or its `Unrenderable`; a body that came out but must not be sent has `invalid` set instead, so that people
         can look at it.
         """
         rendered = self.show(event, scope, kept_body=kept_body)
@@ -100,17 +136,18 @@ class Renderer:
 
     def show(self, event: Event, scope: Mapping[str, object], *, kept_body: bytes | None = None) -> Rendered:
         """The same for people, where masked secrets stand in a header that could not be sent so."""
-        url = self._url.render(scope)
-        headers = tuple((name, template.render(scope).text.strip()) for name, template in self._headers)
-        body, missing, invalid = (kept_body, (), None) if kept_body is not None else self._body(event, scope)
+        missing: list[Missing] = []
+        url = self._url.render(scope, missing)
+        headers = tuple([(name, part.render(scope, missing).strip()) for name, part in self._headers])
+        body = self._body(event, scope, missing) if kept_body is None else kept_body
         return Rendered(
             method=self.method,
-            url=url.text,
+            url=url,
             headers=headers,
             body=body,
             content_type=self.content_type,
-            missing=(*url.missing, *missing),
-            invalid=invalid,
+            missing=tuple(missing),
+            invalid=None if body is None else self._invalid(body),
         )
 
     def _compile_schema(self, schema: dict[str, Json]) -> BodySchema:
@@ -119,18 +156,15 @@ class Renderer:
                 raise Invalid(f"a {self.content_type} body has no JSON Schema", code="invalid_schema", pointer="")
             return BodySchema(schema)
 
-    def _body(self, event: Event, scope: Mapping[str, object]) -> tuple[bytes | None, tuple[PathUse, ...], str | None]:
+    def _body(self, event: Event, scope: Mapping[str, object], missing: list[Missing]) -> bytes | None:
         if self.method == "GET":
-            return None, (), None
-        if self.template is None:
-            body = event_to_json(event)
-            return body, (), self._schema.violation(body) if self._schema else None
-        rendered = self.template.render(scope)
-        body = rendered.text.encode()
-        invalid = invalid_json(body) if self.is_json else None
-        if invalid is None and self._schema is not None:
-            invalid = self._schema.violation(body)
-        return body, rendered.missing, invalid
+            return None
+        return event_to_json(event) if self._template is None else self._template.render(scope, missing).encode()
+
+    def _invalid(self, body: bytes) -> str | None:
+        """Why a body must not be sent, and where it is wrong."""
+        invalid = invalid_json(body) if self.is_json and self._template is not None else None
+        return self._schema.violation(body) if invalid is None and self._schema is not None else invalid
 
     def redactor(self, secrets: Mapping[str, str], rendered: Rendered) -> Redactor:
         """What takes this request's secrets out of the answer to it; the same one for as long as they are the same."""
@@ -141,10 +175,10 @@ class Renderer:
     def _revealing(self, secrets: Mapping[str, str], rendered: Rendered) -> set[str]:
         """Every text of a rendered request from which one of its secrets could be read."""
         found = {secrets[name] for name in self.secrets if name in secrets}
-        for (_, value), (_, template) in zip(rendered.headers, self._headers, strict=True):
-            if template.secrets:
+        for (_, value), (_, part) in zip(rendered.headers, self._headers, strict=True):
+            if part.template.secrets:
                 found.update((value, value.partition(" ")[2]))
-        if self._url.secrets:
+        if self._url.template.secrets:
             found.add(rendered.url.partition("://")[2].partition("/")[2])
         return found
 
@@ -215,7 +249,7 @@ def body_escape(content_type: str) -> Escape:
     return Escape.TEXT
 
 
-def _compile_url(url: str) -> Template:
+def _compile_url(url: str, on_missing: OnMissing) -> _Part:
     with at("transport", "url"):
         origin = _LITERAL_ORIGIN.match(url)
         if origin is None or not _has_host(origin[0]):
@@ -227,7 +261,7 @@ def _compile_url(url: str) -> Template:
         literal = _MUSTACHES.sub("", url)
         if _FORBIDDEN_IN_URL.search(literal) or "#" in literal:
             raise _bad_url("the URL has a space, a control character or a # in it: percent-encode it")
-        return compile_template(url, escape=Escape.URL)
+        return _Part(compile_template(url, escape=Escape.URL, on_missing=on_missing), "/transport/url", "the URL, ")
 
 
 def _has_host(origin: str) -> bool:
@@ -259,13 +293,14 @@ def _checked_names(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     return list(headers.items())
 
 
-def _compile_header(name: str, value: str) -> Template:
+def _compile_header(name: str, value: str, on_missing: OnMissing) -> _Part:
     with at("transport", "headers", name):
         if _FORBIDDEN_IN_HEADER.search(value):
             raise Invalid(
                 f"the value of {name} has a line break or a control character", code="invalid_header", pointer=""
             )
-        return compile_template(value, escape=Escape.TEXT)
+        template = compile_template(value, escape=Escape.TEXT, on_missing=on_missing)
+        return _Part(template, pointer("transport", "headers", name), f"the header {name}, ")
 
 
 def _seconds(value: str | int | float, field: str) -> float:

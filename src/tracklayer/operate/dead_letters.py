@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 
 from tracklayer.catalog import Catalog, Destination
-from tracklayer.delivery.attempt import Attempter, Unsendable
-from tracklayer.delivery.engine import Engine
 from tracklayer.errors import Conflict, NotFound
+from tracklayer.flow.attempt import Attempter, Unsendable
+from tracklayer.flow.engine import Engine
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.work import Attempt, KeptRequest, Work
 from tracklayer.operate.body_diff import body_diff

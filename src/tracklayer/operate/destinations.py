@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from tracklayer.catalog import Catalog, Destination, Plan, compile_plan, signing_purpose
-from tracklayer.delivery.engine import Engine
 from tracklayer.delivery.sign import check_secret, generate_secret
 from tracklayer.errors import Conflict, Invalid, NotFound, PreconditionFailed, at
+from tracklayer.flow.engine import Engine
 from tracklayer.identity import IdFactory
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.event import Json

@@ -7,12 +7,12 @@ from decimal import Decimal
 import msgspec
 
 from tracklayer.catalog import Catalog, Destination
-from tracklayer.delivery.attempt import Attempted, Attempter, Prepared, Unsendable
-from tracklayer.delivery.engine import Engine
-from tracklayer.delivery.report import log_attempt
-from tracklayer.delivery.settlement import settle_test
 from tracklayer.delivery.sign import verify
 from tracklayer.errors import at
+from tracklayer.flow.attempt import Attempted, Attempter, Prepared, Unsendable
+from tracklayer.flow.engine import Engine
+from tracklayer.flow.report import log_attempt
+from tracklayer.flow.settlement import settle_test
 from tracklayer.identity import IdFactory
 from tracklayer.model.delivery import DeliveryState, Failure, Response
 from tracklayer.model.event import Event, Json, event_fields, event_to_json

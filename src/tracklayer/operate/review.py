@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tracklayer.catalog import Catalog, Destination
-from tracklayer.delivery.attempt import Attempter, Prepared, Unsendable
+from tracklayer.flow.attempt import Attempter, Prepared, Unsendable
 from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.work import Work
 from tracklayer.operate.body_diff import body_diff

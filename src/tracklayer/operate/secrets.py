@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from tracklayer.catalog import Catalog, secret_purpose
-from tracklayer.delivery.engine import Engine
 from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, NotFound
+from tracklayer.flow.engine import Engine
 from tracklayer.model.records import SealedSecret
 from tracklayer.ports import Clock
 from tracklayer.store import Configuration

@@ -2,11 +2,12 @@
 
 from tracklayer.template.compiler import Template, compile_template
 from tracklayer.template.contract import Escape, Limits, OnMissing, PathUse, Rendered
-from tracklayer.template.errors import RenderError, TemplateError
+from tracklayer.template.errors import MissingPaths, RenderError, TemplateError
 
 __all__ = [
     "Escape",
     "Limits",
+    "MissingPaths",
     "OnMissing",
     "PathUse",
     "RenderError",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from tracklayer.template.contract import Escape, Limits, OnMissing, PathUse, Rendered
-from tracklayer.template.errors import RenderError, Source, TemplateError
+from tracklayer.template.errors import MissingPaths, RenderError, Source, TemplateError
 from tracklayer.template.expressions import Uses
 from tracklayer.template.omission import drop_omitted
 from tracklayer.template.parser import parse
@@ -30,7 +30,14 @@ class Template:
     """A compiled template: made once, rendered for every event. Safe to share between threads."""
 
     def __init__(
-        self, source: str, escape: Escape, limits: Limits, program: Branch, uses: Uses, literal: str | None
+        self,
+        source: str,
+        escape: Escape,
+        on_missing: OnMissing,
+        limits: Limits,
+        program: Branch,
+        uses: Uses,
+        literal: str | None,
     ) -> None:
         self.source = source
         self.paths: tuple[PathUse, ...] = tuple(uses.paths)
@@ -38,6 +45,7 @@ class Template:
         self.is_literal = literal is not None
         self._literal = None if literal is None else Rendered(literal)
         self._is_json = escape is Escape.JSON
+        self._fails = on_missing == "fail"
         self._limits = limits
         self._program = program
         self._needs_context = uses.context
@@ -60,6 +68,8 @@ class Template:
             text = self._program(run, frame, scope)
         except RecursionError:
             raise RenderError("the event is nested too deeply for this template") from None
+        if self._fails and run.missing:
+            raise MissingPaths(tuple(run.missing))
         if run.omitted:
             text = drop_omitted(text)
         size = len(text)
@@ -92,7 +102,7 @@ def compile_template(
     positions = locate(program, text) if escape is Escape.JSON else Positions()
     uses = Uses()
     compiled = Programs(text, escape, on_missing, positions, uses).compile(program, Scope())
-    return Template(source, escape, limits, compiled, uses, _literal(program))
+    return Template(source, escape, on_missing, limits, compiled, uses, _literal(program))
 
 
 def _check_source(source: Source, limits: Limits) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from tracklayer.errors import Invalid, TrackLayerError
+from tracklayer.template.contract import PathUse
 
 _SHOWN = 120  # characters of a source line around the caret
+_NAMED = 10  # missing paths that a message names
 
 
 class Source:
@@ -49,3 +51,17 @@ class RenderError(TrackLayerError):
         super().__init__(detail if line is None else f"line {line}, column {column}: {detail}")
         self.line = line
         self.column = column
+
+
+class MissingPaths(RenderError):
+    """`on_missing: fail`, and these paths led to nothing."""
+
+    def __init__(self, missing: tuple[PathUse, ...]) -> None:
+        first, *others = missing
+        detail = f"{first.path} is missing in this event"
+        if others:
+            named = ", ".join(f"{use.path} (line {use.line}, column {use.column})" for use in others[:_NAMED])
+            more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+            detail = f"{detail}, and so {'is' if len(others) == 1 else 'are'} {named}{more}"
+        super().__init__(detail, line=first.line, column=first.column)
+        self.missing = missing

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from tracklayer.template import runtime
 from tracklayer.template.blocks import BLOCK_NAMES
 from tracklayer.template.calls import bind, read_literal
-from tracklayer.template.contract import OnMissing, PathUse
+from tracklayer.template.contract import PathUse
 from tracklayer.template.errors import RenderError, Source, TemplateError
 from tracklayer.template.helper import Helper, Kind, Refusal
 from tracklayer.template.helpers import HELPERS
@@ -39,9 +39,8 @@ class Uses:
 class Expressions:
     """Writes expressions into one function."""
 
-    def __init__(self, source: Source, on_missing: OnMissing, uses: Uses, writer: FunctionWriter, scope: Scope) -> None:
+    def __init__(self, source: Source, uses: Uses, writer: FunctionWriter, scope: Scope) -> None:
         self._source = source
-        self._note = runtime.fail_on_missing if on_missing == "fail" else runtime.note_missing
         self._uses = uses
         self._writer = writer
         self._scope = scope
@@ -69,7 +68,7 @@ class Expressions:
         if notes:
             self._writer.check(
                 f"{name} is None",
-                f"{self._writer.constant(self._note)}(run, {self._writer.constant(use)})",
+                f"{self._writer.constant(runtime.note_missing)}(run, {self._writer.constant(use)})",
             )
         return name
 

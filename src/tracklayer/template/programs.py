@@ -61,7 +61,7 @@ class Programs:
 
     def _piece(self, parts: list[str | Mustache | Block], scope: Scope) -> Branch:
         writer = FunctionWriter()
-        expressions = Expressions(self._source, self._on_missing, self._uses, writer, scope)
+        expressions = Expressions(self._source, self._uses, writer, scope)
         names = []
         for part in parts:
             if isinstance(part, str):
@@ -76,8 +76,10 @@ class Programs:
 
     def _mustache(self, mustache: Mustache, writer: FunctionWriter, expressions: Expressions) -> str:
         expression = mustache.expression
+        # A branch that no round of its loop can take, such as {{#if @first}}{{#unless @first}}, has no place in JSON.
+        unplaced = Where.VALUE if self._escape is Escape.JSON else Where.PLAIN
         written = writing(
-            self._positions.where.get(mustache, Where.PLAIN),
+            self._positions.where.get(mustache, unplaced),
             self._escape,
             self._on_missing,
             alone=mustache in self._positions.alone,
@@ -100,10 +102,10 @@ class Programs:
         line, column = self._source.place(call.offset)
 
         def report(run: Run) -> None:
-            if self._on_missing == "fail":
-                raise RenderError(f"{call.name.original} gives nothing for this event", line=line, column=column)
             for use in uses:
                 run.missing[use] = None
+            if self._on_missing == "fail" and not run.missing:  # all paths are there, and still
+                raise RenderError(f"{call.name.original} gives nothing for this event", line=line, column=column)
 
         return report
 

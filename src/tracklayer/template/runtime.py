@@ -49,11 +49,6 @@ def note_missing(run: Run, use: PathUse) -> None:
     run.missing[use] = None
 
 
-def fail_on_missing(_: Run, use: PathUse) -> None:
-    """The same under `on_missing: fail`."""
-    raise RenderError(f"{use.path} is missing in this event", line=use.line, column=use.column)
-
-
 class Frame:
     """The context of one round of a loop, or of a `{{#with}}`."""
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from tracklayer.catalog import Destination
-from tracklayer.delivery.engine import Engine
+from tracklayer.flow.engine import Engine
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import Consent, RateLimit, Retry, Success, Transport
 from tracklayer.model.event import Json, event_fields

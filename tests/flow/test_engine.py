@@ -14,8 +14,8 @@ import structlog
 from tests.traffic import most_within
 from tests.virtual_time import in_virtual_time, until
 from tests.world import Outage, Outcome, World, running, status
-from tracklayer.delivery.engine import CLAIMED_SIZE, OBJECTS, SCARCE_CLAIM
 from tracklayer.errors import Conflict, Unavailable
+from tracklayer.flow.engine import CLAIMED_SIZE, OBJECTS, SCARCE_CLAIM
 from tracklayer.model.delivery import DeliveryState, Request
 from tracklayer.model.work import Settlement
 from tracklayer.store.history import DeliveryFilter

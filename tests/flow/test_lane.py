@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from tests.delivery.plans import NOW, destination, work
+from tests.flow.plans import NOW, destination, work
 from tests.virtual_time import VirtualClock, in_virtual_time
 from tracklayer.catalog import Destination
-from tracklayer.delivery.lane import HIGH_WATER, LOW_WATER, OVERDUE, Lane
 from tracklayer.errors import Unavailable
+from tracklayer.flow.lane import HIGH_WATER, LOW_WATER, OVERDUE, Lane
 from tracklayer.model.delivery import Verdict
 from tracklayer.model.destination import DestinationStatus, RateLimit
 

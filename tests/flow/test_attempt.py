@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.plans import NOW, destination, work
+from tests.flow.plans import NOW, destination, work
 from tracklayer.catalog import Destination
-from tracklayer.delivery.attempt import Attempted, Attempter, Prepared, Unsendable
 from tracklayer.delivery.redact import REDACTED
+from tracklayer.flow.attempt import Attempted, Attempter, Prepared, Unsendable
 from tracklayer.model.delivery import Failure, Request, Response
 from tracklayer.model.destination import Signing
 from tracklayer.model.work import KeptRequest, Work

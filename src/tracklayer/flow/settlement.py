@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tracklayer.catalog import Destination
-from tracklayer.delivery.attempt import Attempted, Attempter
 from tracklayer.delivery.retry import next_due
+from tracklayer.flow.attempt import Attempted, Attempter
 from tracklayer.model.delivery import DeliveryState, Failure, Response
 from tracklayer.model.work import Attempt, AttemptRecord, Settlement, Work
 from tracklayer.ports import Rng

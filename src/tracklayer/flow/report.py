@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from tracklayer.delivery.attempt import Attempted
+from tracklayer.flow.attempt import Attempted
 from tracklayer.metrics import Metrics
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.work import Settlement, Work

@@ -9,12 +9,12 @@ import pytest
 
 from tests.store.samples import NOW, destination, event
 from tracklayer.catalog import ActiveSuppression, Destination, PlanLimits, Tenant, compile_plan
+from tracklayer.flow.routing import route, stopped_by
 from tracklayer.model.destination import Consent, DestinationConfig
 from tracklayer.model.event import Event
 from tracklayer.model.records import Suppression, Workspace
 from tracklayer.pipeline.filter import compile_filter
 from tracklayer.pipeline.route import RouteTable
-from tracklayer.routing import route, stopped_by
 
 NEEDS_ADS = Consent(requires=["ad_storage"])
 

@@ -13,7 +13,7 @@ import pytest
 from tests.virtual_time import in_virtual_time
 from tests.world import Outage, World, running
 from tracklayer.errors import Unavailable
-from tracklayer.ingest import Ingest, IngestOptions
+from tracklayer.flow.ingest import Ingest, IngestOptions
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.records import DestinationRecord, VersionRecord
 from tracklayer.pipeline.filter import Filter

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import msgspec
 
 from tracklayer.catalog import Catalog
-from tracklayer.delivery.engine import Engine
 from tracklayer.errors import Unavailable
+from tracklayer.flow.engine import Engine
+from tracklayer.flow.routing import route
 from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import Event, event_to_json
 from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Work
 from tracklayer.ports import Clock
-from tracklayer.routing import route
 from tracklayer.store import GroupCommit, Queue
 
 

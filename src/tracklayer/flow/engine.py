@@ -16,17 +16,17 @@ import msgspec
 import structlog
 
 from tracklayer.catalog import Catalog
-from tracklayer.delivery.attempt import Attempter
-from tracklayer.delivery.lane import Lane
-from tracklayer.delivery.report import report
-from tracklayer.delivery.settlement import settle, stopped
-from tracklayer.delivery.settling import STORE_PAUSE, Settling
 from tracklayer.errors import Unavailable
+from tracklayer.flow.attempt import Attempter
+from tracklayer.flow.lane import Lane
+from tracklayer.flow.report import report
+from tracklayer.flow.routing import stopped_by
+from tracklayer.flow.settlement import settle, stopped
+from tracklayer.flow.settling import STORE_PAUSE, Settling
 from tracklayer.metrics import Metrics
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.work import Settlement, Work
 from tracklayer.ports import Clock, Rng
-from tracklayer.routing import stopped_by
 from tracklayer.store import Queue
 
 CLAIM = 200  # deliveries that one claim asks for at the most

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.plans import NOW, destination, work
-from tracklayer.delivery.attempt import Attempted, Attempter, Prepared, Unsendable
+from tests.flow.plans import NOW, destination, work
 from tracklayer.delivery.classify import classify
-from tracklayer.delivery.settlement import BODY_OF_A_SUCCESS, settle, settle_test, stopped
+from tracklayer.flow.attempt import Attempted, Attempter, Prepared, Unsendable
+from tracklayer.flow.settlement import BODY_OF_A_SUCCESS, settle, settle_test, stopped
 from tracklayer.model.delivery import DeliveryState, Failure, Request, Response, Timings
 from tracklayer.model.destination import Retry
 from tracklayer.model.work import Settlement, Work
