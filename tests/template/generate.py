@@ -141,12 +141,12 @@ class Handlebars:
         rng = self._rng
         if rng.randrange(5) == 0:
             loop = ("@index", "@key", "@first", "@last", "@../index", "@../key")
-            return rng.choice(("this", ".", "@root.a", "..", "../..", *(() if as_context else loop)))
+            return str(rng.choice(("this", ".", "@root.a", "..", "../..", *(() if as_context else loop))))
         if self._params and rng.randrange(3) == 0:
             return rng.choice(self._params) + rng.choice(("", ".a"))
         up = rng.choice(("", "", "", "../", "../../", "this.", "./"))
-        return up + rng.choice((".", "/")).join(
-            rng.choice((*NAMES, f"[{rng.choice(NAMES)}]", "length")) for _ in range(rng.randrange(1, 4))
+        return str(up) + rng.choice((".", "/")).join(
+            str(rng.choice((*NAMES, f"[{rng.choice(NAMES)}]", "length"))) for _ in range(rng.randrange(1, 4))
         )
 
     def _block(self, depth: int) -> str:

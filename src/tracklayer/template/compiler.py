@@ -77,7 +77,7 @@ class Template:
             text, size = self._encodable(text)
         if size > self._limits.output_bytes:
             raise RenderError(f"the output is longer than {self._limits.output_bytes} bytes")
-        return Rendered(text, tuple(run.missing)) if run.missing else Rendered(text)
+        return Rendered(text, tuple(sorted(run.missing, key=_place))) if run.missing else Rendered(text)
 
     def _encodable(self, text: str) -> tuple[str, int]:
         """The text without lone surrogates, and its length in bytes."""
@@ -103,6 +103,10 @@ def compile_template(
     uses = Uses()
     compiled = Programs(text, escape, on_missing, positions, uses).compile(program, Scope())
     return Template(source, escape, on_missing, limits, compiled, uses, _literal(program))
+
+
+def _place(use: PathUse) -> tuple[int, int]:
+    return use.line, use.column
 
 
 def _check_source(source: Source, limits: Limits) -> None:

@@ -6,13 +6,14 @@ The compiler makes straight-line functions out of programs (`writer.py`); everyt
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 import msgspec
 
 from tracklayer.template.contract import Limits, PathUse
 from tracklayer.template.errors import RenderError
-from tracklayer.template.values import is_empty, is_true, is_zero
+from tracklayer.template.values import is_empty, is_true, is_zero, text_of
 
 SIZE_OF_A_STEP = 6  # 2 ** 6 characters cost a step
 
@@ -68,11 +69,14 @@ class Frame:
             self.depths = outer.depths if _is_same(this, outer.depths[0]) else (this, *outer.depths)
 
 
+_SCALARS = (str, bool, int, Decimal)
+
+
 def _is_same(inner: object, outer: object) -> bool:
     """Handlebars adds no level for `../` when a block's context is the one that it stands in."""
     if inner is outer:
         return True
-    return type(inner) is type(outer) and not isinstance(inner, Mapping | list | tuple) and inner == outer
+    return type(inner) is type(outer) and type(inner) in _SCALARS and text_of(inner) == text_of(outer)
 
 
 def context(frame: Frame, depth: int) -> object:
