@@ -38,7 +38,12 @@ def test_a_test_sends_a_purchase_of_the_qa_user_and_answers_with_its_whole_trace
     assert steps.keys() == {"filter", "consent", "render", "sign", "send"}
     assert steps["filter"] == {"matched": True, "reason": None}
     assert steps["consent"] == {"allowed": True, "reason": None}
-    assert steps["render"] == {"valid": True, "missing": ["user_data.external_id"], "error": None}
+    assert steps["render"] == {
+        "valid": True,
+        "missing": ["user_data.external_id"],
+        "missing_places": [{"path": "user_data.external_id", "pointer": "/template", "line": 1, "column": 69}],
+        "error": None,
+    }
     assert steps["sign"] == {"scheme": "tracklayer", "header": "X-TrackLayer-Signature", "verified": True}
 
     (request,) = site.requests
@@ -187,7 +192,7 @@ def test_a_preview_shows_the_request_and_sends_and_stores_nothing(api: Api, site
     steps = answer["steps"]
     assert steps.keys() == {"filter", "consent", "render", "sign"}
     assert steps["filter"]["matched"] is True
-    assert steps["render"].keys() == {"valid", "missing", "error", "request"}
+    assert steps["render"].keys() == {"valid", "missing", "missing_places", "error", "request"}
     assert steps["sign"]["verified"] is True
     request = steps["render"]["request"]
     assert (request["method"], request["url"], request["body"]) == ("POST", site.hook, '{"type": "purchase"}')

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from tracklayer.delivery.body_schema import BodySchema
+from tracklayer.delivery.part import Missing, Part
 from tracklayer.delivery.redact import Redactor
 from tracklayer.errors import Invalid, at, pointer
 from tracklayer.model.delivery import Request
 from tracklayer.model.destination import DestinationConfig, OnMissing
 from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Event, Json, event_to_json
-from tracklayer.template import Escape, Limits, MissingPaths, PathUse, RenderError, Template, compile_template
+from tracklayer.template import Escape, Limits, RenderError, compile_template
 
 JSON_TYPE = "application/json"
 
@@ -29,15 +29,6 @@ _FORBIDDEN_IN_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f]")
 
 
-class Missing(msgspec.Struct, frozen=True, kw_only=True):
-    """A path that the event does not have, and where it is used: the template by its JSON pointer, line and column."""
-
-    path: str
-    pointer: str
-    line: int
-    column: int
-
-
 class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a request that depends on the event alone: not yet signed, not yet stamped."""
 
@@ -48,38 +39,6 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
     missing: tuple[Missing, ...] = ()
     invalid: str | None = None  # why the body must not be sent, and where
-
-
-class Unrenderable(RenderError):
-    """One of a destination's templates cannot be rendered for this event."""
-
-    def __init__(self, part: _Part, error: RenderError) -> None:
-        super().__init__(f"{part.name}{error.detail}")
-        self.missing = part.places(error.missing) if isinstance(error, MissingPaths) else ()
-
-
-class _Part(NamedTuple):
-    """The template of the URL, of a header or of the body, and how to speak of it."""
-
-    template: Template
-    pointer: str
-    name: str  # before an error's text
-
-    def render(self, scope: Mapping[str, object], missing: list[Missing]) -> str:
-        """The text; adds the paths that led to nothing to `missing`."""
-        try:
-            rendered = self.template.render(scope)
-        except RenderError as error:
-            raise Unrenderable(self, error) from error
-        if rendered.missing:
-            missing.extend(self.places(rendered.missing))
-        return rendered.text
-
-    def places(self, uses: Iterable[PathUse]) -> tuple[Missing, ...]:
-        """These paths as paths of this part."""
-        return tuple(
-            Missing(path=use.path, pointer=self.pointer, line=use.line, column=use.column) for use in uses
-        )
 
 
 class Renderer:
@@ -103,13 +62,11 @@ class Renderer:
         self.content_type = literal_type or JSON_TYPE
         escape = body_escape(self.content_type)
         self.is_json = escape is Escape.JSON
-        self._template: _Part | None = None
+        self._template: Part | None = None
         if config.template is not None:
             with at("template"):
-                compiled = compile_template(
-                    config.template, escape=escape, on_missing=config.on_missing, limits=limits
-                )
-            self._template = _Part(compiled, "/template", "")
+                compiled = compile_template(config.template, escape=escape, on_missing=config.on_missing, limits=limits)
+            self._template = Part(compiled, "/template", "")
         self._schema = None if config.body_schema is None else self._compile_schema(config.body_schema)
         mixed = [self._url.template, *(part.template for _, part in self._headers)]
         self._secrets_vary = any(template.secrets and template.paths for template in mixed)
@@ -120,8 +77,8 @@ class Renderer:
     def render(self, event: Event, scope: Mapping[str, object], *, kept_body: bytes | None = None) -> Rendered:
         """Render for one event. `scope` is the event's fields with `secrets`, `destination` and `delivery`.
 
-        A `kept_body` (of a replay `as_sent`) is checked and goes out as it is instead of a rendered one.
-        Raises `RenderError`, or its `Unrenderable`; a body that came out but must not be sent has `invalid` set instead, so that people
+        A `kept_body` (of a replay `as_sent`) is checked, and goes out as it is instead of a rendered one.
+        Raises `RenderError`; a body that came out but must not be sent has `invalid` set instead, so that people
         can look at it.
         """
         rendered = self.show(event, scope, kept_body=kept_body)
@@ -249,7 +206,7 @@ def body_escape(content_type: str) -> Escape:
     return Escape.TEXT
 
 
-def _compile_url(url: str, on_missing: OnMissing) -> _Part:
+def _compile_url(url: str, on_missing: OnMissing) -> Part:
     with at("transport", "url"):
         origin = _LITERAL_ORIGIN.match(url)
         if origin is None or not _has_host(origin[0]):
@@ -261,7 +218,7 @@ def _compile_url(url: str, on_missing: OnMissing) -> _Part:
         literal = _MUSTACHES.sub("", url)
         if _FORBIDDEN_IN_URL.search(literal) or "#" in literal:
             raise _bad_url("the URL has a space, a control character or a # in it: percent-encode it")
-        return _Part(compile_template(url, escape=Escape.URL, on_missing=on_missing), "/transport/url", "the URL, ")
+        return Part(compile_template(url, escape=Escape.URL, on_missing=on_missing), "/transport/url", "the URL, ")
 
 
 def _has_host(origin: str) -> bool:
@@ -293,14 +250,14 @@ def _checked_names(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     return list(headers.items())
 
 
-def _compile_header(name: str, value: str, on_missing: OnMissing) -> _Part:
+def _compile_header(name: str, value: str, on_missing: OnMissing) -> Part:
     with at("transport", "headers", name):
         if _FORBIDDEN_IN_HEADER.search(value):
             raise Invalid(
                 f"the value of {name} has a line break or a control character", code="invalid_header", pointer=""
             )
         template = compile_template(value, escape=Escape.TEXT, on_missing=on_missing)
-        return _Part(template, pointer("transport", "headers", name), f"the header {name}, ")
+        return Part(template, pointer("transport", "headers", name), f"the header {name}, ")
 
 
 def _seconds(value: str | int | float, field: str) -> float:

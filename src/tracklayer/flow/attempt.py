@@ -12,6 +12,7 @@ import msgspec
 from tracklayer import __version__
 from tracklayer.catalog import Destination
 from tracklayer.delivery.classify import classify
+from tracklayer.delivery.part import Missing, Unrenderable
 from tracklayer.delivery.redact import REDACTED
 from tracklayer.delivery.render import Rendered, stamp
 from tracklayer.delivery.sign import sign
@@ -36,12 +37,18 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     signature: tuple[tuple[str, str], ...]
     secrets: Mapping[str, str]
 
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """What the event lacks."""
+        return self.rendered.missing
+
 
 class Unsendable(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no request to send; `prepared` where a body came out that people should see."""
 
     failure: Failure
     prepared: Prepared | None = None
+    missing: tuple[Missing, ...] = ()  # what the event lacks
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +58,7 @@ class Attempted(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float
     finished_at: float
     prepared: Prepared | None
+    missing: tuple[Missing, ...] = ()  # what the event lacks
     result: Response | Failure  # without secrets
     verdict: Verdict
 
@@ -81,6 +89,7 @@ class Attempter:
             started_at=started_at,
             finished_at=finished_at,
             prepared=ready,
+            missing=prepared.missing,
             result=result,
             verdict=classify(destination.plan.rules, result, finished_at),
         )
@@ -94,7 +103,9 @@ class Attempter:
         try:
             rendered = destination.plan.renderer.render(work.event, scope, kept_body=self._kept_body(work))
         except RenderError as error:
-            return Unsendable(failure=Failure(kind="render", detail=error.detail))
+            missing = error.missing if isinstance(error, Unrenderable) else ()
+            detail = _explained(error, destination, work, secrets, number)
+            return Unsendable(failure=Failure(kind="render", detail=detail), missing=missing)
         signature = self._sign(destination, work, rendered, now)
         request = _stamp(destination, work, rendered, signature, number, now)
         prepared = Prepared(
@@ -107,7 +118,8 @@ class Attempter:
             secrets=secrets,
         )
         if rendered.invalid is not None:
-            return Unsendable(failure=Failure(kind="validate", detail=rendered.invalid), prepared=prepared)
+            failure = Failure(kind="validate", detail=rendered.invalid)
+            return Unsendable(failure=failure, prepared=prepared, missing=rendered.missing)
         return prepared
 
     def keep(self, prepared: Prepared, now: float) -> KeptRequest:
@@ -154,6 +166,21 @@ def _masked(prepared: Prepared) -> Rendered:
         origin = "/".join(prepared.rendered.url.split("/")[:3])
         body = None if prepared.rendered.body is None else REDACTED.encode()
         return msgspec.structs.replace(prepared.rendered, url=f"{origin}/{REDACTED}", headers=(), body=body)
+
+
+def _explained(
+    error: RenderError, destination: Destination, work: Work, secrets: Mapping[str, str], number: int
+) -> str:
+    """Why nothing was rendered. An error may quote a value: where that may be a secret, as it is with masked ones."""
+    renderer = destination.plan.renderer
+    if not renderer.secrets or not isinstance(error, Unrenderable):
+        return error.detail
+    hidden = {name: mask(secret) for name, secret in secrets.items()}
+    try:
+        renderer.show(work.event, _scope(destination, work, hidden, number))
+    except RenderError as masked:
+        return masked.detail
+    return "a helper cannot work with the value of a secret"
 
 
 def _scope(destination: Destination, work: Work, secrets: Mapping[str, str], number: int) -> dict[str, Json]:

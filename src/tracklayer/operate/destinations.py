@@ -12,7 +12,7 @@ from tracklayer.delivery.sign import check_secret, generate_secret
 from tracklayer.errors import Conflict, Invalid, NotFound, PreconditionFailed, at
 from tracklayer.flow.engine import Engine
 from tracklayer.identity import IdFactory
-from tracklayer.model.destination import DestinationStatus
+from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.event import Json
 from tracklayer.model.records import DestinationRecord, Suppression, VersionRecord
 from tracklayer.operate.draft import (
@@ -115,20 +115,23 @@ class Destinations:
             patch = {**patch, "signing": {"enabled": False}}
         return merge_draft(standing, patch)
 
-    def overridden(self, workspace_id: str, destination_id: str, patch: dict[str, Json]) -> Destination:
-        """A destination with some fields replaced, compiled and not saved."""
+    async def proposed(
+        self, workspace_id: str, destination_id: str, patch: dict[str, Json], version: int | None
+    ) -> Destination:
+        """A destination as a save of `patch` would make it, or as it was in `version`; compiled, and not saved."""
         current = self.get(workspace_id, destination_id)
-        draft = self.merged(workspace_id, destination_id, patch)
-        config = draft_config(draft, signed=current.signing_secret is not None)
-        return msgspec.structs.replace(current, plan=compile_plan(config, self._catalog.limits))
-
-    async def at_version(self, workspace_id: str, destination_id: str, number: int) -> Destination:
-        """A destination as it was in one of its versions, compiled; its signing secret is the one of today."""
-        current = self.get(workspace_id, destination_id)
-        config = (await self._version(current, number)).config
-        plan = compile_plan(config, self._catalog.limits)
-        record = msgspec.structs.replace(current.record, version=number, config=config)
-        return msgspec.structs.replace(current, record=record, plan=plan)
+        if version is not None and patch:
+            raise Invalid("give a version or fields to replace, not both", code="ambiguous", pointer="/version")
+        if version is not None:
+            config = await self._old_config(current, version)
+            record = msgspec.structs.replace(current.record, version=version, config=config)
+            return msgspec.structs.replace(current, record=record, plan=compile_plan(config, self._catalog.limits))
+        if not patch:
+            return current
+        record = self._drafted(current, self.merged(workspace_id, destination_id, patch))
+        sealed, plan = record.signing_sealed, compile_plan(record.config, self._catalog.limits)
+        secret = None if sealed is None else self._vault.open(sealed, purpose=signing_purpose(current.id))
+        return msgspec.structs.replace(current, record=record, plan=plan, signing_secret=secret)
 
     def planned(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> list[Change]:
         """What `replace` would change; secrets are compared, and shown as changed only."""
@@ -156,14 +159,7 @@ class Destinations:
         """Save an old version's configuration as the newest one. The signing secret stays the one of today."""
         current = self.get(workspace_id, destination_id)
         _expect(current, seen)
-        old = await self._version(current, number)
-        plan = compile_plan(old.config, self._catalog.limits)
-        if old.config.signing is not None:
-            if current.signing_secret is None:
-                raise Conflict(
-                    f"version {number} signs and the secret is gone: set signing.secret first", code="no_signing_secret"
-                )
-            check_secret(old.config.signing.scheme, current.signing_secret)
+        plan = compile_plan(await self._old_config(current, number), self._catalog.limits)
         record = msgspec.structs.replace(
             current.record, version=current.record.version + 1, config=plan.config, updated_at=self._clock.now()
         )
@@ -311,14 +307,20 @@ class Destinations:
         await self._configuration.update_destination(record, seen=current.version)
         return await self._taken_over(record)
 
-    async def _version(self, current: Destination, number: int) -> VersionRecord:
-        known = (
-            0 < number <= current.record.version
-        )  # a larger one may not even fit its column
+    async def _old_config(self, current: Destination, number: int) -> DestinationConfig:
+        """The configuration of a version; its signing secret is the one of today, which must do for it."""
+        known = 0 < number <= current.record.version  # a larger one may not even fit its column
         found = await self._configuration.version(current.id, number) if known else None
         if found is None:
             raise NotFound(f"destination {current.id} has no version {number}")
-        return found
+        signing = found.config.signing
+        if signing is not None and current.signing_secret is None:
+            raise Conflict(
+                f"version {number} signs and the secret is gone: set signing.secret first", code="no_signing_secret"
+            )
+        if signing is not None and current.signing_secret is not None:
+            check_secret(signing.scheme, current.signing_secret)
+        return found.config
 
     async def _taken_over(self, record: DestinationRecord) -> Destination:
         await self._reload(record.workspace_id)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from tracklayer.catalog import Catalog, Destination
+from tracklayer.delivery.part import Missing
 from tracklayer.delivery.sign import verify
 from tracklayer.errors import at
 from tracklayer.flow.attempt import Attempted, Attempter, Prepared, Unsendable
@@ -54,6 +55,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: str | None = None
     prepared: Prepared | None = None
     failure: Failure | None = None  # why there was nothing to send
+    missing: tuple[Missing, ...] = ()  # what the event lacks
     shown: KeptRequest | None = None  # the request, secrets masked
     verified: bool | None = None  # the signature, checked as a receiver would; None: not signed
     attempted: Attempted | None = None
@@ -95,13 +97,9 @@ class Rehearsals:
     ) -> Rehearsal:
         """What would be sent for `event`, or for the synthetic one. Stores nothing.
 
-        With the destination as it stands, as it was in `version`, or with some of its fields replaced for this once.
+        With the destination as it stands, as it was in `version`, or as a save of `overrides` would make it.
         """
-        destination = self._destinations.get(workspace_id, destination_id)
-        if version is not None:
-            destination = await self._destinations.at_version(workspace_id, destination_id, version)
-        elif overrides:
-            destination = self._destinations.overridden(workspace_id, destination_id, overrides)
+        destination = await self._destinations.proposed(workspace_id, destination_id, overrides, version)
         work = self._work(destination, event or self.event(None))
         rehearsal = self._gate(destination, work.event)
         if rehearsal.consent is None or not rehearsal.consent.allowed:
@@ -150,26 +148,20 @@ class Rehearsals:
         prepared = self._attempter.prepare(destination, work, secrets, now=now)
         ready = prepared.prepared if isinstance(prepared, Unsendable) else prepared
         failure = prepared.failure if isinstance(prepared, Unsendable) else None
-        return self._seen(rehearsal, destination, ready, failure, now)
+        rehearsal = msgspec.structs.replace(rehearsal, failure=failure, missing=prepared.missing)
+        return self._seen(rehearsal, destination, ready, now)
 
     def _shown(self, rehearsal: Rehearsal, destination: Destination, attempted: Attempted) -> Rehearsal:
         result = attempted.result
         unsent = isinstance(result, Failure) and result.kind in ("render", "validate")
         failure = result if unsent and isinstance(result, Failure) else None
-        return self._seen(rehearsal, destination, attempted.prepared, failure, attempted.started_at)
+        rehearsal = msgspec.structs.replace(rehearsal, failure=failure, missing=attempted.missing)
+        return self._seen(rehearsal, destination, attempted.prepared, attempted.started_at)
 
-    def _seen(
-        self,
-        rehearsal: Rehearsal,
-        destination: Destination,
-        prepared: Prepared | None,
-        failure: Failure | None,
-        now: float,
-    ) -> Rehearsal:
+    def _seen(self, rehearsal: Rehearsal, destination: Destination, prepared: Prepared | None, now: float) -> Rehearsal:
         return msgspec.structs.replace(
             rehearsal,
             prepared=prepared,
-            failure=failure,
             shown=self._attempter.keep(prepared, now) if prepared else None,
             verified=_verified(destination, prepared, now) if prepared and prepared.signature else None,
         )

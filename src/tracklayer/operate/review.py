@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import msgspec
 
 from tracklayer.catalog import Catalog, Destination
 from tracklayer.flow.attempt import Attempter, Prepared, Unsendable
 from tracklayer.model.event import Event, Json, event_fields
-from tracklayer.model.work import Work
-from tracklayer.operate.body_diff import body_diff
+from tracklayer.model.work import KeptRequest, Work
+from tracklayer.operate.body_diff import body_diff, line_diff
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.rehearsal import SYNTHETIC_EVENT
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
 from tracklayer.store import History
 
-RECENT = 500  # events that are looked through
-COMPARED = 100  # matched events that are rendered with the old and the new configuration
-DIFFS = 20  # of those that change, how many are shown whole
+COMPARED = 100  # matching events that are rendered
+RECENT = 2_000  # of the newest events of the workspace are looked through for them
+PAGE = 200
+DIFFS = 20  # of the events that change, how many are shown whole
+FAILURES = 5  # kinds of failure that are warned of
+
+_SET_ON_SENDING = ("x-tracklayer-", "webhook-", "idempotency-key")
 
 
 class BodyChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One event's body under the standing and the new configuration, secrets masked; null: it does not match."""
+    """One event's body under the standing and the new configuration, secrets masked.
+
+    A body is null where the event does not match or cannot be rendered. `diff` shows the method, the URL and the
+    headers, too, where they differ; it is empty where only a secret differs.
+    """
 
     event_id: str
     before: str | None
     after: str | None
+    error_before: str | None  # why the standing one cannot be sent
     error: str | None  # why the new one cannot be sent
     diff: str
 
@@ -37,6 +50,27 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     changed: int
     failing: int  # that the new configuration could not send
     diffs: list[BodyChange]
+
+
+class _Outcome(NamedTuple):
+    """What a configuration makes of an event: nothing at all where it does not match."""
+
+    exact: tuple[object, ...] | None = None  # what counts of the request; never shown
+    shown: KeptRequest | None = None  # the request, secrets masked
+    error: str | None = None
+
+    @property
+    def body(self) -> str | None:
+        """The body as text."""
+        return None if self.shown is None or self.shown.body is None else self.shown.body.decode(errors="replace")
+
+    @property
+    def head(self) -> list[str]:
+        """The request line and the headers that the configuration sets."""
+        if self.shown is None:
+            return []
+        headers = [f"{name}: {value}" for name, value in self.shown.headers if _is_configured(name)]
+        return [f"{self.shown.method} {self.shown.url}", *headers]
 
 
 class Reviews:
@@ -53,66 +87,105 @@ class Reviews:
 
     async def warnings(self, destination: Destination) -> list[str]:
         """What a person should know about a destination that was just saved; it works all the same."""
-        tenant = self._catalog.tenant(destination.record.workspace_id)
-        renderer = destination.plan.renderer
-        found = [
-            f"the secret {name} does not exist yet: deliveries fail until it does"
-            for name in sorted(renderer.secrets - tenant.secrets.keys())
-        ]
-        if not found:
+        secrets = self._secrets(destination)
+        absent = sorted(destination.plan.renderer.secrets - secrets.keys())
+        found = [f"the secret {name} does not exist yet: deliveries fail until it does" for name in absent]
+        if not absent:
             found += self._synthetic_warning(destination)
-        events = [event for event in await self._recent(destination) if destination.plan.filter.matches(event)]
-        for use in {use.path: use for use in renderer.paths}.values():
-            lacking = sum(not use.is_in(event) for event in events)
-            if lacking:
-                found.append(f"{lacking} of the last {len(events)} matching events have no {use.path}")
-        return found
+        return found + await self._recent_warnings(destination, dict.fromkeys(absent, "") | secrets, not absent)
 
-    async def compare(self, workspace_id: str, destination_id: str, overrides: dict[str, Json]) -> Comparison:
-        """Render the newest matched events with the configuration that stands and with an overridden one."""
+    async def compare(
+        self, workspace_id: str, destination_id: str, overrides: dict[str, Json], version: int | None = None
+    ) -> Comparison:
+        """Render the newest matching events with the configuration that stands and with a proposed one.
+
+        That is the one which a save of `overrides` or restoring `version` would make.
+        """
         standing = self._destinations.get(workspace_id, destination_id)
-        proposed = self._destinations.overridden(workspace_id, destination_id, overrides)
-        changes = []
-        for stored in await self._history.events(workspace_id, limit=RECENT):
-            fields = event_fields(stored.event)
-            if standing.plan.filter.matches(fields) or proposed.plan.filter.matches(fields):
-                changes.append(self._change(standing, proposed, stored.event))
-            if len(changes) == COMPARED:
-                break
-        changed = [each for each in changes if each.before != each.after]
-        return Comparison(
-            compared=len(changes),
-            changed=len(changed),
-            failing=sum(each.error is not None for each in changes),
-            diffs=changed[:DIFFS],
-        )
-
-    def _change(self, standing: Destination, proposed: Destination, event: Event) -> BodyChange:
-        before, _ = self._body(standing, event)
-        after, error = self._body(proposed, event)
-        diff = body_diff(before, after, names=("before", "after"))
-        return BodyChange(event_id=event.event_id, before=before, after=after, error=error, diff=diff)
-
-    def _body(self, destination: Destination, event: Event) -> tuple[str | None, str | None]:
-        """The body that would be sent, secrets masked, and why it would not be."""
-        if not destination.plan.filter.matches(event_fields(event)):
-            return None, None
-        work = Work(delivery_id="dlv_review", destination_id=destination.id, event=event, size=0)
-        secrets = self._catalog.tenant(destination.record.workspace_id).secrets
-        now = self._clock.now()
-        prepared = self._attempter.prepare(destination, work, secrets, now=now)
-        ready = prepared if isinstance(prepared, Prepared) else prepared.prepared
-        error = prepared.failure.detail if isinstance(prepared, Unsendable) else None
-        body = self._attempter.keep(ready, now).body if ready else None
-        return None if body is None else body.decode(errors="replace"), error
+        proposed = await self._destinations.proposed(workspace_id, destination_id, overrides, version)
+        compared = changed = failing = 0
+        diffs: list[BodyChange] = []
+        for event in await self._matching(workspace_id, standing, proposed):
+            await self._clock.sleep(0)  # a hundred large bodies must not hold deliveries up
+            before, after = self._outcome(standing, event), self._outcome(proposed, event)
+            compared += 1
+            failing += after.error is not None
+            if (before.exact, before.error) != (after.exact, after.error):
+                changed += 1
+                diffs += [_change(event, before, after)] if changed <= DIFFS else []
+        return Comparison(compared=compared, changed=changed, failing=failing, diffs=diffs)
 
     def _synthetic_warning(self, destination: Destination) -> list[str]:
         event = normalize(SYNTHETIC_EVENT, now=self._clock.now(), new_id=lambda: "test_synthetic")
-        if not destination.plan.filter.matches(event_fields(event)):
-            return []
-        _, error = self._body(destination, event)
+        error = self._outcome(destination, event).error
         return [f"the synthetic event could not be sent: {error}"] if error else []
 
-    async def _recent(self, destination: Destination) -> list[dict[str, Json]]:
-        stored = await self._history.events(destination.record.workspace_id, limit=RECENT)
-        return [event_fields(each.event) for each in stored if not each.test]
+    async def _recent_warnings(
+        self, destination: Destination, secrets: Mapping[str, str], counts_failures: bool
+    ) -> list[str]:
+        """What the newest matching events lack, and why some of them could not be sent."""
+        lacking: Counter[str] = Counter()
+        failing: Counter[str] = Counter()
+        events = await self._matching(destination.record.workspace_id, destination)
+        for event in events:
+            await self._clock.sleep(0)
+            prepared = self._prepare(destination, event, secrets)
+            lacking.update({each.path for each in prepared.missing})
+            if isinstance(prepared, Unsendable) and counts_failures:
+                failing[prepared.failure.detail] += 1
+        of = f"of the last {len(events)} matching events"
+        return [
+            *(f"{count} {of} have no {path}" for path, count in lacking.most_common()),
+            *(f"{count} {of} could not be sent: {error}" for error, count in failing.most_common(FAILURES)),
+        ]
+
+    async def _matching(self, workspace_id: str, *destinations: Destination) -> list[Event]:
+        """The newest events, tests left out, that the filter of one of the destinations matches."""
+        found: list[Event] = []
+        before, looked_at = None, 0
+        while looked_at < RECENT and len(found) < COMPARED:
+            page = await self._history.events(workspace_id, limit=PAGE, before=before)
+            for stored in page:
+                fields = event_fields(stored.event)
+                if not stored.test and any(each.plan.filter.matches(fields) for each in destinations):
+                    found.append(stored.event)
+            if len(page) < PAGE:
+                break
+            before, looked_at = page[-1].pk, looked_at + PAGE
+        return found[:COMPARED]
+
+    def _outcome(self, destination: Destination, event: Event) -> _Outcome:
+        if not destination.plan.filter.matches(event_fields(event)):
+            return _Outcome()
+        prepared = self._prepare(destination, event, self._secrets(destination))
+        ready = prepared if isinstance(prepared, Prepared) else prepared.prepared
+        error = prepared.failure.detail if isinstance(prepared, Unsendable) else None
+        if ready is None:
+            return _Outcome(error=error)
+        rendered = ready.rendered
+        exact = (rendered.method, rendered.url, rendered.headers, rendered.body)
+        return _Outcome(exact, self._attempter.keep(ready, self._clock.now()), error)
+
+    def _prepare(self, destination: Destination, event: Event, secrets: Mapping[str, str]) -> Prepared | Unsendable:
+        work = Work(delivery_id="dlv_review", destination_id=destination.id, event=event, size=0)
+        return self._attempter.prepare(destination, work, secrets, now=self._clock.now())
+
+    def _secrets(self, destination: Destination) -> dict[str, str]:
+        return self._catalog.tenant(destination.record.workspace_id).secrets
+
+
+def _change(event: Event, before: _Outcome, after: _Outcome) -> BodyChange:
+    heads = line_diff(before.head, after.head, names=("request before", "request after")) if before.shown else ""
+    bodies = body_diff(before.body, after.body, names=("before", "after"))
+    return BodyChange(
+        event_id=event.event_id,
+        before=before.body,
+        after=after.body,
+        error_before=before.error,
+        error=after.error,
+        diff="\n".join(part for part in (heads if after.shown else "", bodies) if part),
+    )
+
+
+def _is_configured(header: str) -> bool:
+    return not header.lower().startswith(_SET_ON_SENDING)

@@ -268,6 +268,8 @@ class DestinationsController(Controller):
         overrides = dict(data or {})
         event, event_id = _event(overrides.pop("event", None)), overrides.pop("event_id", None)
         version = _whole(overrides.pop("version", None))
+        if event is not None and event_id is not None:
+            raise Invalid("give an event or an event_id, not both", code="ambiguous", pointer="/event_id")
         wanted = service.rehearsals.event(event) if event is not None else None
         if event_id is not None:
             wanted = await _stored(service, workspace_id, event_id)
@@ -278,8 +280,10 @@ class DestinationsController(Controller):
     async def compare(
         self, request: ApiRequest, service: Service, destination_id: str, data: dict[str, Any]
     ) -> Comparison:
-        """What a change would do to the newest matching events: both bodies of each, and their difference."""
-        return await service.reviews.compare(caller(request.scope).workspace_id, destination_id, data)
+        """What a save of these fields, or restoring `version`, would do to the newest 100 events that match."""
+        overrides = dict(data)
+        version = _whole(overrides.pop("version", None))
+        return await service.reviews.compare(caller(request.scope).workspace_id, destination_id, overrides, version)
 
     @post("/{destination_id:str}/test", guards=WRITE, status_code=200)
     async def test(

@@ -63,9 +63,13 @@ def _steps(rehearsal: Rehearsal) -> dict[str, Any]:
 
 
 def _render(rehearsal: Rehearsal) -> dict[str, Any]:
-    failure, prepared = rehearsal.failure, rehearsal.prepared
-    missing = [] if prepared is None else list(dict.fromkeys(use.path for use in prepared.rendered.missing))
-    return {"valid": failure is None, "missing": missing, "error": failure.detail if failure else None}
+    failure = rehearsal.failure
+    return {
+        "valid": failure is None,
+        "missing": list(dict.fromkeys(each.path for each in rehearsal.missing)),
+        "missing_places": [msgspec.structs.asdict(each) for each in rehearsal.missing],
+        "error": failure.detail if failure else None,
+    }
 
 
 def _sign(rehearsal: Rehearsal) -> dict[str, Any] | None:
