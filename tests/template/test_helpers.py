@@ -24,6 +24,7 @@ SCOPE: dict[str, Any] = {
     "people": [{"n": "b", "age": 2}, {"n": "a"}, {"n": "b", "age": 1}],
     "time": "2026-01-01T00:30:00.123456789Z",
     "yes": True,
+    "nan": Decimal("sNaN"),  # nothing that JSON has
 }
 
 
@@ -228,6 +229,7 @@ def test_a_mistake_that_the_template_shows_is_found_when_it_is_saved(expression:
         ("add '1e500' '1e-600'", "add: a result of more than 1000 digits"),
         ("add '1e9999999' 0", "add: a result of more than 1000 digits"),
         ("round '1e999' 2", "round: a result of more than 1000 digits"),
+        ("eq nan 1", "eq: not a number to calculate with"),
         ("date a", 'date: expected a time (RFC 3339, or unix seconds), got the text "x"'),
         ("date yes", "date: expected a time (RFC 3339, or unix seconds), got true"),
         ("date '0001-01-01' tz='America/New_York'", "is not in the years 1 to 9999 in this time zone"),

@@ -96,13 +96,14 @@ def test_a_template_over_the_size_limit_is_refused() -> None:
 @pytest.mark.parametrize(
     "template",
     [
+        "{{a" + ".b" * 11 + "}}",
         "{{#if a}}" * 11 + "{{/if}}" * 11,
         "{{upper " + "(upper " * 11 + "a" + ")" * 11 + "}}",
         "{{#if a}}" + "{{else if a}}" * 11,
     ],
 )
 def test_nesting_over_the_limit_is_refused(template: str) -> None:
-    with pytest.raises(TemplateError, match="more than 10 levels"):
+    with pytest.raises(TemplateError, match=r"more than 10 (levels|steps)"):
         compile_template(template, escape=Escape.TEXT, limits=Limits(depth=10))
 
 
@@ -158,6 +159,8 @@ def test_an_event_that_is_nested_without_end_is_an_error() -> None:
     for template in ("{{a}}", "{{json a}}", "{{length (compact a)}}"):
         with pytest.raises(RenderError, match="nested too deeply"):
             text(template, {"a": value})
+        with pytest.raises(RenderError, match="nested too deeply"):
+            compile_template(template).render({"a": [value, "\ud800"]})
 
 
 def test_a_template_of_the_largest_size_compiles_and_renders() -> None:

@@ -228,6 +228,8 @@ class _Parser:
                 break
             original += self.take().text
             token = self.take() if self._next_is(Kind.NUMBER, Kind.WORD) else self._expect(Kind.NAME)
+        if len(parts) > self._depth:
+            raise TemplateError(f"a path of more than {self._depth} steps", self._source, first.start)
         scoped = not is_data and (original.startswith(".") or original == "this" or original.startswith(_THIS))
         return Path(original, depth, tuple(parts), data=is_data, scoped=scoped, offset=first.start)
 

@@ -90,13 +90,14 @@ def number_text(value: int | Decimal | float) -> str | None:
 
 
 def json_text(value: object, indent: int = 0) -> str:
-    """The value as JSON: compact, or with `indent` spaces a level. Raises `RenderError` for what is no JSON value."""
+    """The value as JSON: compact, or with `indent` spaces a level. Raises `RenderError` for what is no JSON value.
+
+    Raises `RecursionError` for one that is nested too deeply.
+    """
     try:
         encoded = encode_json(value)
     except (msgspec.EncodeError, TypeError, ValueError):
         encoded = None  # a lone surrogate, a number of more than 4,300 digits, or not JSON at all
-    except RecursionError:
-        raise RenderError("this value is nested too deeply for JSON") from None
     if encoded is None or b"NaN" in encoded or b"Infinity" in encoded:
         encoded = _spell(value).encode("utf-8", "surrogatepass")
     if indent:
@@ -106,13 +107,6 @@ def json_text(value: object, indent: int = 0) -> str:
 
 def _spell(value: object) -> str:
     """JSON the slow way, for what the encoder refuses or writes wrongly."""
-    try:
-        return _spell_any(value)
-    except RecursionError:
-        raise RenderError("this value is nested too deeply for JSON") from None
-
-
-def _spell_any(value: object) -> str:
     if value is None or isinstance(value, bool):
         return text_of(value) or "null"
     if isinstance(value, str):
@@ -120,9 +114,9 @@ def _spell_any(value: object) -> str:
     if is_number(value):
         return number_text(value) or "null"
     if isinstance(value, list | tuple):
-        return f"[{','.join([_spell_any(item) for item in value])}]"
+        return f"[{','.join([_spell(item) for item in value])}]"
     if isinstance(value, Mapping):
-        return f"{{{','.join([f'{quote(text_of(key))}:{_spell_any(item)}' for key, item in value.items()])}}}"
+        return f"{{{','.join([f'{quote(text_of(key))}:{_spell(item)}' for key, item in value.items()])}}}"
     raise RenderError(f"a {type(value).__name__} is not a JSON value")
 
 

@@ -63,9 +63,7 @@ def _block(block: Block) -> _Candidates:
     for branch in (block.program, block.inverse):
         if branch is not None:
             _program(branch)
-    program = block.program or block.inverse
-    if program is None:
-        return _Candidates(Strip(block.open_strip.left, block.close_strip.right))
+    program = block.program or block.inverse or Program()
     inverse = block.inverse if block.program else None
     first_inverse, last_inverse = _ends_of_chain(inverse)
     found = _Candidates(
