@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -39,26 +38,13 @@ class BodySchema:
     def violation(self, body: bytes) -> str | None:
         """What of a JSON body breaks the contract, with the place as a JSON pointer; None where nothing does."""
         try:
-            self._validator.validate(_decoded(body))
+            self._validator.validate(decode_json(body))
         except ValidationError as error:
             place = pointer(*error.instance_path) or "the whole body"
             return f"the rendered body breaks body_schema at {place}: {error.message}"
         except (msgspec.DecodeError, RecursionError, ArithmeticError, ValueError) as error:
             return f"the rendered body cannot be checked against body_schema: {error}"
         return None
-
-
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)", re.DOTALL
-)
-
-
-def _decoded(body: bytes) -> Json:
-    """A body as values. A lone surrogate, which JSON allows and UTF-8 does not, counts as U+FFFD."""
-    try:
-        return decode_json(body)
-    except msgspec.DecodeError:
-        return decode_json(_ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], body))
 
 
 def _check_size(schema: dict[str, Json]) -> None:
