@@ -68,8 +68,9 @@ class Template:
             text = self._program(run, frame, scope)
         except RecursionError:
             raise RenderError("the event is nested too deeply for this template") from None
-        if self._fails and run.missing:
-            raise MissingPaths(tuple(run.missing))
+        missing = tuple(sorted(run.missing, key=_place)) if run.missing else ()
+        if self._fails and missing:
+            raise MissingPaths(missing)
         if run.omitted:
             text = drop_omitted(text)
         size = len(text)
@@ -77,7 +78,7 @@ class Template:
             text, size = self._encodable(text)
         if size > self._limits.output_bytes:
             raise RenderError(f"the output is longer than {self._limits.output_bytes} bytes")
-        return Rendered(text, tuple(sorted(run.missing, key=_place))) if run.missing else Rendered(text)
+        return Rendered(text, missing)
 
     def _encodable(self, text: str) -> tuple[str, int]:
         """The text without lone surrogates, and its length in bytes."""
