@@ -57,7 +57,7 @@ class Template:
         """
         if self._literal is not None:
             return self._literal
-        frame, secrets = _NO_FRAME, scope.get("secrets")
+        frame, secrets = _NO_FRAME, scope.get("secrets") if self.secrets else None
         if self._needs_context:
             # Without this the secrets could be reached as a field of the whole. A template that never looks at the
             # whole names its fields one by one, and `secrets.NAME` is no field (`Scope.is_secret`).
@@ -68,9 +68,11 @@ class Template:
             text = self._program(run, frame, scope)
         except RecursionError:
             raise RenderError("the event is nested too deeply for this template") from None
-        missing = tuple(sorted(run.missing, key=_place)) if run.missing else ()
-        if self._fails and missing:
-            raise MissingPaths(missing)
+        missing: tuple[PathUse, ...] = ()
+        if run.missing:
+            missing = tuple(sorted(run.missing, key=_place))
+            if self._fails:
+                raise MissingPaths(missing)
         if run.omitted:
             text = drop_omitted(text)
         size = len(text)

@@ -46,7 +46,7 @@ class PathUse(msgspec.Struct, frozen=True):
         return _has(event, self.path.split("."))
 
 
-class Rendered(msgspec.Struct, frozen=True):
+class Rendered(msgspec.Struct, frozen=True, gc=False):
     """What came out, and which paths led to nothing (each place once)."""
 
     text: str

@@ -115,8 +115,16 @@ class Expressions:
             key, constant = self._writer.constant(part), self._writer.constant
             line = f"{name}.get({key})"
             if name != "this" or self._scope.outer is not None:  # the template's own context always is an object
-                line += f" if {constant(type)}({name}) is {constant(dict)} else {constant(step)}({name}, {key})"
+                line += f" if {self._is_dict(name)} else {constant(step)}({name}, {key})"
             self._known[known] = self._writer.assign(line)
+        return self._known[known]
+
+    def _is_dict(self, name: str) -> str:
+        """The name that holds whether a value is a plain object; asked once for all the steps that start there."""
+        known = ("is a dict", name)
+        if known not in self._known:
+            constant = self._writer.constant
+            self._known[known] = self._writer.assign(f"{constant(type)}({name}) is {constant(dict)}")
         return self._known[known]
 
     def _secret(self, path: Path) -> str:

@@ -17,6 +17,8 @@ from tracklayer.template.positions import Where
 from tracklayer.template.runtime import SIZE_OF_A_STEP, Run
 from tracklayer.template.values import is_number, json_text, number_text, quote, scrub, text_of
 
+_ONE_STEP = 1 << SIZE_OF_A_STEP  # characters
+
 Output: TypeAlias = Callable[[Run, object], str]
 
 
@@ -86,13 +88,16 @@ _NOTHING: Mapping[str, Output] = {"null": _null, "omit": _omit}
 
 def _text(run: Run, value: object) -> str:
     text = text_of(value)
-    if len(text) >= 1 << SIZE_OF_A_STEP:
+    if len(text) >= _ONE_STEP:
         run.spend(len(text) >> SIZE_OF_A_STEP)
     return text
 
 
 def _quoted(run: Run, value: object) -> str:
-    return quote(_text(run, value))
+    text = text_of(value)  # as `_text` does, without another call: most numbers in a body come this way
+    if len(text) >= _ONE_STEP:
+        run.spend(len(text) >> SIZE_OF_A_STEP)
+    return quote(text)
 
 
 def _inner(run: Run, value: object) -> str:

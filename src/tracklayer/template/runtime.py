@@ -18,7 +18,7 @@ from tracklayer.template.values import is_empty, is_true, is_zero, text_of
 SIZE_OF_A_STEP = 6  # 2 ** 6 characters cost a step
 
 
-class Run(msgspec.Struct):
+class Run(msgspec.Struct, gc=False):
     """One rendering: what it may reach, what it has used up, and what was missing."""
 
     fields: Mapping[str, object]  # what `@root` is: everything but the secrets

@@ -67,6 +67,8 @@ def text_of(value: object) -> str:
     """The value as text: null is empty, a list is its items joined by `,`, an object is its JSON."""
     if type(value) is Decimal and value.is_finite():  # by far the most frequent value that is no text
         return str(value)
+    if type(value) is float and math.isfinite(value):
+        return str(value)
     if isinstance(value, str):
         return str(value)
     if value is None or isinstance(value, bool):
