@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench import templates
 from bench.machine import inspect
 from bench.report import document, page
 from bench.subjects import ROOT, Baseline, Subject, TrackLayer, baseline_lacks
@@ -28,6 +29,7 @@ BASELINE_TRIALS = (  # the same at its own pace: as many events as take it about
 )
 TRIAL_NAMES = ("single", "batch", "steady")
 SERVER_NAMES = ("tracklayer", "against", "baseline")
+TEMPLATES = "templates"  # no server: the template language alone
 QUICK = 20  # a quick run does this part of the work
 
 
@@ -35,6 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 1 when a run has faults, so that its numbers must not be used."""
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped then, too
+    written: dict[str, object] = {}
+    has_faults = False
+    if set(options.only) != {TEMPLATES}:
+        has_faults = measure_flow(options, written)
+    if not options.only or TEMPLATES in options.only:
+        measured = templates.measure(quick=options.quick, say=saying(TEMPLATES))
+        sys.stdout.write(templates.page(*measured) + "\n")
+        written[TEMPLATES] = templates.document(*measured)
+    if options.json:
+        options.json.write_text(json.dumps(written, indent=2) + "\n")
+    return int(has_faults)
+
+
+def measure_flow(options: argparse.Namespace, written: dict[str, object]) -> bool:
+    """Every trial with every server; whether a run has faults."""
     checkouts, notes = chosen(options)
     work = [(subject, tuple(fitted(trials, options))) for subject, trials in checkouts]
     results: list[Result] = []
@@ -53,10 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results,
         notes,
     )
-    sys.stdout.write(page(*parts) + "\n")
-    if options.json:
-        options.json.write_text(json.dumps(document(*parts), indent=2) + "\n")
-    return int(any(result.faults for result in results))
+    sys.stdout.write(page(*parts) + "\n\n")
+    written.update(document(*parts))
+    return any(result.faults for result in results)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,8 +86,8 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         action="append",
         default=[],
-        choices=[*TRIAL_NAMES, *SERVER_NAMES],
-        help="this trial or server; repeat it",
+        choices=[*TRIAL_NAMES, *SERVER_NAMES, TEMPLATES],
+        help="this trial or server, or the templates; repeat it",
     )
     add("--server", metavar="COMMAND", help="how to start the server under test (default: python -m tracklayer serve)")
     add("--against", type=Path, metavar="PATH", help="measure another checkout too, turn by turn, and print the ratio")
