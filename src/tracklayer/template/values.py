@@ -65,11 +65,8 @@ def is_number(value: object) -> TypeGuard[int | Decimal | float]:
 
 def text_of(value: object) -> str:
     """The value as text: null is empty, a list is its items joined by `,`, an object is its JSON."""
-    if type(value) is Decimal and value.is_finite():  # by far the most frequent value that is no text
-        return str(value)
-    if type(value) is float and math.isfinite(value):
-        return str(value)
-    if isinstance(value, str):
+    is_plain = value.is_finite() if type(value) is Decimal else type(value) is float and math.isfinite(value)
+    if is_plain or isinstance(value, str):  # by far the most frequent values come first
         return str(value)
     if value is None or isinstance(value, bool):
         return "" if value is None else "true" if value else "false"
