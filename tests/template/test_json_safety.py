@@ -27,6 +27,11 @@ VALUES = st.recursive(
 
 def parse(text: str) -> Any:
     text.encode("utf-8")
+    return read(text)
+
+
+def read(text: str) -> Any:
+    """JSON that is no body by itself: a lone surrogate in it was escaped by the JSON around it."""
     return json.loads(text, parse_int=Decimal, parse_float=Decimal, parse_constant=_not_json)
 
 
@@ -69,7 +74,7 @@ def test_a_text_comes_back_from_inside_of_quotes_and_from_a_key(value: str) -> N
 @given(value=VALUES)
 def test_json_inside_of_quotes_is_the_json_as_a_text(value: Any) -> None:
     rendered = compile_template('["{{json a}}"]').render({"a": {"v": value}}).text
-    assert as_json(parse(parse(rendered)[0])) == {"v": as_json(value)}
+    assert as_json(read(parse(rendered)[0])) == {"v": as_json(value)}
 
 
 @given(properties=st.dictionaries(st.sampled_from(["order_id", "value", "currency", "x"]), VALUES), text=TEXTS)
