@@ -9,10 +9,6 @@ PY   := $(BIN)/python
 RUN  := $(VENV)/run.stamp
 DEV  := $(VENV)/dev.stamp
 
-FUZZ      ?= tests.fuzz
-SOAK      ?= tests.soak
-KILL_TEST ?= tests.kill_test
-
 .PHONY: help demo run test check format bench fuzz soak kill-test docs lock clean
 
 help:
@@ -47,13 +43,13 @@ bench: $(DEV)
 	@$(PY) -m bench $(ARGS)
 
 fuzz: $(DEV)
-	@$(PY) -m $(FUZZ) $(ARGS)
+	@$(PY) -m tests.template.fuzz $(or $(ARGS),200000)
 
 soak: $(DEV)
-	@$(PY) -m $(SOAK) $(ARGS)
+	@$(PY) -m tests.soak $(ARGS)
 
 kill-test: $(DEV)
-	@$(PY) -m $(KILL_TEST) $(ARGS)
+	@$(PY) -m tests.kill_test $(ARGS)
 
 docs: $(DEV)
 	$(PY) -m tests.settings_page
