@@ -199,6 +199,8 @@ class World:
         while pending := await self.deliveries(state=DeliveryState.PENDING):
             assert loop.time() < deadline, f"{len(pending)} deliveries still wait after {within:g} virtual seconds"
             await asyncio.sleep(0.5)
+        # The store shows a commit before the engine has heard of it; virtual time passes only when it has.
+        await asyncio.sleep(0.5)
 
 
 def _shape(name: str, config: dict[str, Any]) -> dict[str, Any]:
