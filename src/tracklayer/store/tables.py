@@ -99,6 +99,67 @@ suppressions = Table(
     Column("until", Double),
 )
 
+people = Table(
+    "people",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("workspace_id", String, nullable=False),
+    Column("email", String, nullable=False, unique=True),  # in lower case
+    Column("password_hash", String, nullable=False),  # Argon2id, with its salt and parameters
+    Column("created_at", Double, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String, primary_key=True),  # SHA-256 of the cookie's token; the token itself is never kept
+    Column("person_id", String, nullable=False, index=True),
+    Column("created_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("address", String, nullable=False),
+    Column("user_agent", String, nullable=False),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("hash", String, primary_key=True),  # SHA-256 of the one-time link's token
+    Column("workspace_id", String, nullable=False),
+    Column("email", String),  # None: whoever has the link says it (the first person)
+    Column("author", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("id", String, primary_key=True),  # ordered by time
+    Column("workspace_id", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("actor", String, nullable=False),  # a person's e-mail, or the name of an API key
+    Column("action", String, nullable=False),  # "destination.paused"
+    Column("target", String, nullable=False),  # the id, or the name, of what it was done to
+    Column("detail", LargeBinary, nullable=False),  # JSON; never a secret
+    Index(None, "workspace_id", "id"),
+)
+
+# Attempts counted by the minute and by the hour, so that a page never counts rows of the log.
+attempt_counts = Table(
+    "attempt_counts",
+    metadata,
+    Column("destination_id", String, nullable=False),
+    Column("step", Integer, nullable=False),  # seconds that a slot spans: 60 or 3600
+    Column("slot", Integer, nullable=False),  # unix seconds of its beginning
+    Column("action", String, nullable=False),  # Verdict.action
+    Column("outcome", String, nullable=False),  # "2xx" … "5xx", or Failure.kind
+    Column("bucket", Integer, nullable=False),  # of the latency histogram
+    Column("count", Integer, nullable=False),
+    PrimaryKeyConstraint("destination_id", "step", "slot", "action", "outcome", "bucket"),
+    sqlite_with_rowid=False,
+)
+
 events = Table(
     "events",
     metadata,
@@ -110,6 +171,17 @@ events = Table(
     Column("test", Boolean, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the canonical event as JSON
     PrimaryKeyConstraint("workspace_id", "pk"),
+    Index(None, "workspace_id", "event_name", "pk"),
+)
+
+event_users = Table(
+    "event_users",
+    metadata,
+    Column("workspace_id", String, nullable=False),
+    Column("user_key", String, nullable=False),  # an external_id, anonymous_id, e-mail (in lower case) or phone
+    Column("event_pk", String, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "user_key", "event_pk"),
+    sqlite_with_rowid=False,
 )
 
 event_keys = Table(
@@ -140,6 +212,7 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False),  # all, over every replay
     Column("retries", Integer, nullable=False),  # spent of the retry policy since accept or the last replay
     Column("status_code", Integer),  # the last answer's
+    Column("cause", String),  # of the last attempt's failure: its status code, or Failure.kind
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
@@ -150,6 +223,8 @@ deliveries = Table(
 
 PENDING = text("state = 'pending'")
 DEAD = text("state = 'dead'")
+SUPPRESSED = text("state = 'suppressed'")
+DISCARDED = text("state = 'discarded'")
 
 Index(
     "ix_deliveries_pending",
@@ -164,6 +239,30 @@ Index(
     deliveries.c.id,
     sqlite_where=DEAD,
     postgresql_where=DEAD,
+)
+Index(
+    "ix_deliveries_cause",
+    deliveries.c.workspace_id,
+    deliveries.c.test,
+    deliveries.c.destination_id,
+    deliveries.c.cause,
+    deliveries.c.id,
+    sqlite_where=DEAD,
+    postgresql_where=DEAD,
+)
+Index(
+    "ix_deliveries_suppressed",
+    deliveries.c.workspace_id,
+    deliveries.c.id,
+    sqlite_where=SUPPRESSED,
+    postgresql_where=SUPPRESSED,
+)
+Index(
+    "ix_deliveries_discarded",
+    deliveries.c.workspace_id,
+    deliveries.c.id,
+    sqlite_where=DISCARDED,
+    postgresql_where=DISCARDED,
 )
 Index("ix_deliveries_destination", deliveries.c.destination_id, deliveries.c.id)
 Index("ix_deliveries_event", deliveries.c.event_pk)
