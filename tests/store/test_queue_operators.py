@@ -57,6 +57,7 @@ async def test_a_revived_dead_letter_is_due_now_with_its_retries_given_back_and_
 
     assert (found.state, found.reason, found.due_at, found.updated_at) == (DeliveryState.PENDING, None, LATER, LATER)
     assert (found.attempts, found.retries) == (2, 0)
+    assert (found.status_code, found.cause) == (503, "503")  # why it failed last, until the next attempt ends
     assert await queue.claim("dst_1", 1, now=LATER - 1, lease_until=LATER) == []
 
 

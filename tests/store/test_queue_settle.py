@@ -54,6 +54,41 @@ async def test_a_final_state_is_written_with_its_reason_and_nothing_waits_any_mo
     assert await queue.claim("dst_1", 1, now=FAR, lease_until=FAR) == []
 
 
+@pytest.mark.parametrize(
+    "status_code, error_kind, action, cause",
+    [
+        (200, None, "delivered", None),
+        (401, None, "dead", "401"),
+        (503, None, "retry", "503"),
+        (200, None, "dead", "success_rule"),
+        (None, "timeout", "retry", "timeout"),
+        (None, "render", "dead", "render"),
+    ],
+)
+async def test_the_cause_of_the_last_failure_is_written(
+    queue: Queue,
+    history: History,
+    leased: str,
+    status_code: int | None,
+    error_kind: str | None,
+    action: str,
+    cause: str | None,
+) -> None:
+    made = msgspec.structs.replace(attempt(action=action, status_code=status_code), error_kind=error_kind)
+    state = {"delivered": DeliveryState.DELIVERED, "dead": DeliveryState.DEAD}.get(action, DeliveryState.PENDING)
+
+    await queue.settle([msgspec.structs.replace(settlement(leased, state), attempt=made)])
+
+    assert (await read(history, leased)).cause == cause
+
+
+async def test_what_a_rule_stopped_has_no_cause(queue: Queue, history: History, leased: str) -> None:
+    await queue.settle([settlement(leased, DeliveryState.PENDING, status_code=503)])
+    await queue.settle([msgspec.structs.replace(settlement(leased, DeliveryState.SUPPRESSED), attempt=None)])
+
+    assert (await read(history, leased)).cause is None
+
+
 async def test_a_retry_waits_until_it_is_due_whatever_its_lease_was(
     queue: Queue, history: History, leased: str
 ) -> None:

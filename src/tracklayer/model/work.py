@@ -7,6 +7,8 @@ import msgspec
 from tracklayer.model.delivery import DeliveryState, Timings
 from tracklayer.model.event import Event
 
+SUCCESS_RULE = "success_rule"  # the cause of a 2xx that was not taken for a success
+
 
 class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery that is to be stored together with its event."""
@@ -60,6 +62,18 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     error_kind: str | None = None
     error: str | None = None
     record: AttemptRecord = AttemptRecord()
+
+    @property
+    def cause(self) -> str | None:
+        """What its failure is grouped under: the `FailureKind`, or the answer's status; None when it delivered.
+
+        A 2xx that a rule of the destination refused is `success_rule`.
+        """
+        if self.action == "delivered":
+            return None
+        if self.status_code is None:
+            return self.error_kind
+        return SUCCESS_RULE if 200 <= self.status_code < 300 else str(self.status_code)
 
 
 class KeptRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     retries: int
     status_code: int | None
+    cause: str | None  # of the last attempt's failure, see `Attempt.cause`
     created_at: float
     updated_at: float
     due_at: float

@@ -229,6 +229,7 @@ class Queue:
             "attempts": 0,
             "retries": 0,
             "status_code": None,
+            "cause": None,
             "created_at": item.received_at,
             "updated_at": item.received_at,
             "due_at": item.received_at,
@@ -337,6 +338,7 @@ _SETTLE = (
         attempts=bindparam("new_attempts"),
         retries=bindparam("new_retries"),
         status_code=bindparam("new_status_code"),
+        cause=bindparam("new_cause"),
         updated_at=bindparam("now"),
         due_at=bindparam("new_due_at"),
         available_at=bindparam("new_due_at"),
@@ -360,6 +362,7 @@ def _settlement_row(item: Settlement) -> dict[str, object]:
         "new_attempts": item.attempts,
         "new_retries": item.retries,
         "new_status_code": item.attempt.status_code if item.attempt else None,
+        "new_cause": item.attempt.cause if item.attempt else None,
         "now": item.now,
         "new_due_at": item.due_at,
     }
