@@ -10,6 +10,7 @@ TrackLayerError
 ├── Conflict             the thing is in a state that forbids this
 ├── PreconditionFailed   `If-Match` names another version than the current one
 ├── TooLarge             over a limit of size or count
+├── TooMany              tried too often: try again later
 └── Unavailable          try again later: the store cannot commit, or too much is waiting
 ```
 
@@ -92,6 +93,16 @@ class TooLarge(TrackLayerError):
     """Over a limit of size or count."""
 
     code = "too_large"
+
+
+class TooMany(TrackLayerError):
+    """Tried too often; the next try may be made after `retry_after` seconds."""
+
+    code = "too_many"
+
+    def __init__(self, detail: str, *, retry_after: int, code: str | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
 
 
 class Unavailable(TrackLayerError):

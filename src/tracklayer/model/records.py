@@ -1,4 +1,5 @@
-"""What the store gives back about configuration: workspaces, keys, secrets, destinations, suppressions."""
+"""What the store gives back about configuration (workspaces, keys, secrets, destinations, suppressions), people, and
+what was changed by whom."""
 
 from __future__ import annotations
 
@@ -77,3 +78,48 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     created_at: float
     until: float | None = None
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who signs in to the console. The e-mail, in lower case, belongs to one person over all workspaces."""
+
+    id: str
+    workspace_id: str
+    email: str
+    password_hash: str
+    created_at: float
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A browser in which somebody is signed in, as it is kept: the hash of its cookie's token."""
+
+    hash: str
+    person_id: str
+    created_at: float
+    seen_at: float
+    expires_at: float
+    address: str
+    user_agent: str
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-time link, as it is kept: the hash of its token. Without an e-mail, whoever has the link says it."""
+
+    hash: str
+    workspace_id: str
+    email: str | None
+    author: str
+    created_at: float
+    expires_at: float
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One change: who (a person's e-mail or an API key's name), what ("destination.paused"), and to what."""
+
+    id: str
+    workspace_id: str
+    at: float
+    actor: str
+    action: str
+    target: str
+    detail: dict[str, Json]

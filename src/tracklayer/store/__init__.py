@@ -4,14 +4,17 @@
 - `queue`: the hot verbs (accept, claim, settle) and what an operator does to deliveries
 - `configuration`: workspaces, keys, secrets, destinations, versions, suppressions
 - `history`: reading events, deliveries and attempts back
+- `people`: people, sessions, invitations; `audit`: who changed what
 """
 
 from __future__ import annotations
 
+from tracklayer.store.audit import AuditStore
 from tracklayer.store.configuration import Configuration
 from tracklayer.store.database import Database
 from tracklayer.store.group_commit import GroupCommit
 from tracklayer.store.history import History
+from tracklayer.store.people import PeopleStore
 from tracklayer.store.queue import Queue
 
-__all__ = ["Configuration", "Database", "GroupCommit", "History", "Queue"]
+__all__ = ["AuditStore", "Configuration", "Database", "GroupCommit", "History", "PeopleStore", "Queue"]
