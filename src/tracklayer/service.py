@@ -16,6 +16,7 @@ from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter
 from tracklayer.flow.engine import Engine, EngineOptions
 from tracklayer.flow.ingest import Ingest, IngestOptions
+from tracklayer.flow.tail import Tail
 from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
 from tracklayer.operate.dead_letters import DeadLetters
@@ -54,6 +55,7 @@ class Service:
         self.input_limits = InputLimits(event_bytes=settings.event_limit, batch_events=settings.batch_limit)
         self.ids = IdFactory(self.clock.now, self.rng)
         self.metrics = Metrics()
+        self.tail = Tail()
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         vault = Vault(settings.master_key or load_or_make_master_key(settings.data_dir / "master.key"))
         self._database = Database(settings.database_url)
@@ -74,6 +76,7 @@ class Service:
             self.clock,
             self.rng,
             self.metrics,
+            self.tail,
             EngineOptions(concurrency=settings.concurrency, lease=settings.lease, queue_bytes=settings.queue_bytes),
         )
         self.ingest = Ingest(
@@ -83,6 +86,7 @@ class Service:
             self.clock,
             self.ids,
             self.metrics,
+            self.tail,
             IngestOptions(waiting_events=settings.ingest_queue),
         )
         self.keys = Keys(self.catalog, configuration, self.clock, self.ids)
@@ -133,6 +137,7 @@ class Service:
     async def stop(self) -> None:
         """Finish what is in flight within the stop timeout, give the rest back, and close."""
         self._running = False
+        self.tail.close()
         started = time.monotonic()
         try:
             await self.engine.stop(self.settings.stop_timeout)

@@ -23,6 +23,7 @@ from tracklayer.flow.report import report
 from tracklayer.flow.routing import stopped_by
 from tracklayer.flow.settlement import settle, stopped
 from tracklayer.flow.settling import STORE_PAUSE, Settling
+from tracklayer.flow.tail import Tail
 from tracklayer.metrics import Metrics
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.work import Settlement, Work
@@ -56,6 +57,7 @@ class Engine:
         clock: Clock,
         rng: Rng,
         metrics: Metrics,
+        tail: Tail,
         options: EngineOptions,
     ) -> None:
         self._catalog = catalog
@@ -64,6 +66,7 @@ class Engine:
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
+        self._tail = tail
         self._options = options
         self._lanes: dict[str, Lane] = {}
         self._bytes = 0  # of JSON, of the events in memory
@@ -236,6 +239,8 @@ class Engine:
             lane.notice(self._clock.now() + self._options.lease)
         else:
             lane.held.discard(work.delivery_id)
+            if self._tail.watched:
+                self._tail.settled(lane.destination.record.workspace_id, work, settlement)
             if settlement.state is DeliveryState.PENDING:
                 if work.delivery_id in lane.renewed:  # by a claim in the same transaction as its settlement
                     await self._release([work.delivery_id])

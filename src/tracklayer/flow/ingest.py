@@ -11,6 +11,7 @@ from tracklayer.catalog import Catalog
 from tracklayer.errors import Unavailable
 from tracklayer.flow.engine import Engine
 from tracklayer.flow.routing import route
+from tracklayer.flow.tail import Tail
 from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
 from tracklayer.model.delivery import DeliveryState
@@ -39,6 +40,7 @@ class Ingest:
         clock: Clock,
         ids: IdFactory,
         metrics: Metrics,
+        tail: Tail,
         options: IngestOptions,
     ) -> None:
         self._catalog = catalog
@@ -46,6 +48,7 @@ class Ingest:
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
+        self._tail = tail
         self._options = options
         self._queue = queue
         self._commits = GroupCommit(self._commit, largest=options.largest_commit)
@@ -129,6 +132,8 @@ class Ingest:
         for delivery in item.deliveries:
             counters = self._metrics.of(delivery.destination_id)
             counters.accepted += 1
+            if self._tail.watched:
+                self._tail.accepted(item, delivery)
             if delivery.state is DeliveryState.SUPPRESSED:
                 counters.suppressed += 1
             elif delivery.lease_until is None:
