@@ -58,6 +58,7 @@ class Service:
         self.tail = Tail()
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         vault = Vault(settings.master_key or load_or_make_master_key(settings.data_dir / "master.key"))
+        self.console_secret = vault.derive("console: CSRF tokens")
         self._database = Database(settings.database_url)
         configuration = Configuration(self._database)
         self._queue = Queue(self._database, worker=self.ids.new("wrk"), dedup_window=settings.dedup_window)

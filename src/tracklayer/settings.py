@@ -164,6 +164,18 @@ def async_database_url(url: str) -> str:
     return f"{driver}://{rest}"
 
 
+def _yes_no(text: str) -> bool:
+    return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}[text.lower()]
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[\w.:\[\]-]+/?", text):
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+_URL = Kind(_url, "http:// or https:// with a host, and nothing behind it")
+_YES_NO = Kind(_yes_no, "yes or no", lambda value: "yes" if value else "no")
 _HOST = Kind(_host, "an IP address or a host name")
 _SIZE = Kind(_size, "a size in bytes, such as 65536, 64KiB or 1MiB, and more than 0", _show_size)
 _COUNT = _between(1, 1_000_000)
@@ -184,6 +196,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, Setting(_between(0, 65535, "a port number"), "The port that the server listens on; 0 takes any free one.")
     ] = 8080
+    public_url: Annotated[
+        str,
+        Setting(
+            _URL,
+            "Where people and senders reach this server, such as `https://tracklayer.example.com`: links and examples "
+            "are made from it, and over https cookies insist on TLS. Unset: as the browser, or the log, has it.",
+        ),
+    ] = ""
+    development: Annotated[
+        bool, Setting(_YES_NO, "Serve `/_components`, the page that shows every part of the console.")
+    ] = False
     data_dir: Annotated[
         Path,
         Setting(
@@ -297,7 +320,7 @@ def _read(known: Mapping[str, Entry], given: Mapping[str, str], prefix: str) -> 
 def _parse(name: str, setting: Setting, text: str) -> object:
     try:
         return setting.kind.parse(text)
-    except (ValueError, Invalid):
+    except (ValueError, KeyError, Invalid):
         value = "(a secret, not shown)" if setting.secret else repr(text)
         # No cause is kept: a parser's own message may repeat a secret.
         raise SettingsError(name, f"= {value} cannot be used: expected {setting.kind.expected}") from None

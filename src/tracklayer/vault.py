@@ -10,7 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tracklayer.errors import TrackLayerError
 
@@ -32,6 +34,7 @@ class Vault:
         if len(master_key) != _KEY:
             raise VaultError(f"the master key has {len(master_key)} bytes, expected {_KEY}")
         self._cipher = AESGCM(master_key)
+        self._master_key = master_key
 
     def seal(self, secret: str, *, purpose: str) -> bytes:
         """Encrypt; `purpose` (whose secret it is) is authenticated with it, so that rows cannot be swapped."""
@@ -47,6 +50,10 @@ class Vault:
             raise VaultError(
                 f"{purpose} cannot be decrypted: TRACKLAYER_MASTER_KEY is not the key that it was saved with"
             ) from error
+
+    def derive(self, purpose: str) -> str:
+        """A key for another purpose (HKDF, RFC 5869), in hex: the same wherever the master key is, and no way back."""
+        return HKDF(hashes.SHA256(), _KEY, salt=None, info=purpose.encode()).derive(self._master_key).hex()
 
 
 def load_or_make_master_key(path: Path) -> bytes:

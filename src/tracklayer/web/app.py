@@ -12,6 +12,7 @@ from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tracklayer import __version__
 from tracklayer.service import Service
@@ -20,15 +21,29 @@ from tracklayer.web.api.deliveries import DeadLettersController, DeliveriesContr
 from tracklayer.web.api.destinations import DestinationsController
 from tracklayer.web.api.events import EventsController
 from tracklayer.web.api.system import all_presets, healthz, metrics, readyz
+from tracklayer.web.console.app import create_console
 from tracklayer.web.exchange import ApiRequest, ApiResponse
 from tracklayer.web.ingest_app import IngestApp
 from tracklayer.web.openapi import openapi_document
 from tracklayer.web.problems import EXCEPTION_HANDLERS
 
+_API = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/litestar.json")
+
 
 def create_app(service: Service) -> IngestApp:
     """The whole application over one service, which it starts and stops with itself."""
-    return IngestApp(service, _api(service))
+    return IngestApp(service, _by_path(_api(service), create_console(service)))
+
+
+def _by_path(api: ASGIApp, console: ASGIApp) -> ASGIApp:
+    """The API for programs, at its paths; the console for people, everywhere else."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = str(scope.get("path", "/v1"))  # an application's start and stop have none
+        is_api = path in _API or path.startswith("/v1/")
+        await (api if is_api else console)(scope, receive, send)
+
+    return app
 
 
 @get("/openapi.json", include_in_schema=False)

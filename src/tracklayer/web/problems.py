@@ -59,9 +59,18 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
+def status_of(error: TrackLayerError) -> int:
+    """The HTTP status of one of ours."""
+    return _known(error)[0]
+
+
+def _known(error: TrackLayerError) -> tuple[int, str]:
+    return next(known for kind, known in _STATUS.items() if isinstance(error, kind))
+
+
 def problem(error: TrackLayerError) -> Problem:
     """One of ours as an answer."""
-    status, title = next(known for kind, known in _STATUS.items() if isinstance(error, kind))
+    status, title = _known(error)
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)

@@ -1,0 +1,117 @@
+"""The console's application: its pages, its static files, how its errors look."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from litestar import Litestar, Request, Response, get
+from litestar.config.csrf import CSRFConfig
+from litestar.datastructures import CacheControlHeader, State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.response import Redirect
+from litestar.static_files import create_static_files_router
+
+from tracklayer.errors import TrackLayerError, Unauthorized
+from tracklayer.service import Service
+from tracklayer.web.console.access import (
+    CSRF_COOKIE,
+    CSRF_HEADER,
+    is_secure,
+    secure_headers,
+)
+from tracklayer.web.console.pages.registry import PAGES
+from tracklayer.web.console.rendering import Renderer, is_fragment, render
+from tracklayer.web.problems import status_of
+
+FOREVER = 365 * 86_400  # seconds; the names of static files carry a hash of what is in them
+
+log = structlog.get_logger("tracklayer.console")
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def create_console(service: Service) -> Litestar:
+    """The console over a service that somebody else starts and stops."""
+    static = create_static_files_router(
+        path="/static",
+        directories=[str(resources.files("tracklayer.web.console") / "static")],
+        cache_control=CacheControlHeader(max_age=FOREVER, public=True, immutable=True),
+        include_in_schema=False,
+    )
+    return Litestar(
+        route_handlers=[home, static, *PAGES],
+        state=State({"service": service, "renderer": Renderer()}),
+        dependencies={"service": Provide(lambda: service, sync_to_thread=False, use_cache=True)},
+        signature_types=[Service],
+        csrf_config=CSRFConfig(
+            secret=service.console_secret,
+            cookie_name=CSRF_COOKIE,
+            header_name=CSRF_HEADER,
+            cookie_httponly=True,
+            cookie_secure=is_secure(service.settings),
+        ),
+        before_request=count_dead_letters,
+        after_request=secure_headers,
+        exception_handlers={TrackLayerError: on_error, HTTPException: on_http_exception, Exception: on_crash},
+        request_max_body_size=service.settings.request_limit,
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+
+
+@get("/", include_in_schema=False)
+async def home() -> Redirect:
+    """The front door."""
+    return Redirect("/settings/destinations", status_code=303)
+
+
+async def count_dead_letters(request: AnyRequest) -> None:
+    """What the rail shows beside "Dead letters"; a fragment has no rail."""
+    found = request.scope.get("auth")
+    if found is not None and not is_fragment(request):
+        service: Service = request.app.state.service
+        request.scope["state"]["dead_letters"] = await service.health.dead_letters(found.workspace_id)
+
+
+def on_error(request: AnyRequest, error: TrackLayerError) -> Response[Any]:
+    """One of ours: said in words, at its status."""
+    if isinstance(error, Unauthorized):
+        return _sign_in_first(request)
+    return _failure(request, status_of(error), error.detail)
+
+
+def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """One of the framework's."""
+    if error.status_code == 404:
+        detail = f"There is no page {request.url.path[:200]}."
+    elif error.status_code == 403:
+        detail = "This form is no longer good: it came from another window, or cookies are off. Load the page again."
+    else:
+        detail = error.detail
+    return _failure(request, error.status_code, detail)
+
+
+def on_crash(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A fault of ours: logged whole, shown without a word of it."""
+    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    return _failure(request, 500, "Something went wrong on our side. The server's log has the details.")
+
+
+def _failure(request: AnyRequest, status: int, detail: str) -> Response[Any]:
+    if is_fragment(request):
+        return secure_headers(render(request, "error_fragment.html", status=status, detail=detail))
+    return secure_headers(render(request, "error.html", status=status, code=status, detail=detail))
+
+
+def _sign_in_first(request: AnyRequest) -> Response[Any]:
+    wanted = request.url.path if request.method == "GET" and not is_fragment(request) else ""
+    query = f"?{request.url.query}" if wanted and request.url.query else ""
+    path = "/sign-in" + (f"?next={quote(wanted + query, safe='/')}" if wanted not in ("", "/") else "")
+    if is_fragment(request):
+        return secure_headers(Response("", status_code=401, headers={"HX-Redirect": path}))
+    return secure_headers(Response("", status_code=303, headers={"Location": path}))

@@ -1,0 +1,144 @@
+"""Pages out of templates: the environment, what every page knows, whole pages and fragments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, NamedTuple
+
+import jinja2
+import msgspec
+from litestar import Request, Response
+from litestar.enums import MediaType
+from litestar.utils.scope.state import ScopeState
+
+from tracklayer import __version__
+from tracklayer.web.console import words
+from tracklayer.web.console.access import Visitor, policy
+
+NOT_BUILT = "/static/not-built--run-make-assets"
+
+
+class Link(NamedTuple):
+    """An entry of the rail; `key` is pressed after `g`."""
+
+    name: str
+    path: str
+    icon: str
+    key: str
+
+
+WORK = (
+    Link("Events", "/events", "event", "e"),
+    Link("Deliveries", "/deliveries", "send", "l"),
+    Link("Dead letters", "/dead-letters", "inbox", "x"),
+    Link("Destinations", "/settings/destinations", "target", "d"),
+    Link("Sources", "/settings/sources", "source", "o"),
+)
+CARE = (
+    Link("Settings", "/settings/workspace", "gear", "s"),
+    Link("Audit", "/audit", "log", "a"),
+)
+
+
+class Renderer:
+    """Renders templates for one application."""
+
+    def __init__(self) -> None:
+        """The templates are compiled when they are first used; a value that a template lacks is an error."""
+        self._assets = _manifest()
+        self._environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("tracklayer.web.console"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {
+            "count": words.count,
+            "percent": words.percent,
+            "duration": words.duration,
+            "milliseconds": words.milliseconds,
+            "size": words.size,
+            "moment": words.moment,
+            "moment_text": words.moment_text,
+            "pretty": words.pretty,
+        }
+        self._environment.globals |= {
+            "asset": self.asset,
+            "icons": words.ICONS,
+            "state_of": words.state_of,
+            "work_links": WORK,
+            "care_links": CARE,
+            "product_version": __version__,
+        }
+
+    def asset(self, name: str) -> str:
+        """The address of a built file: `app.css`."""
+        return f"/static/{self._assets[name]}" if name in self._assets else NOT_BUILT
+
+    def text(self, template: str, values: Mapping[str, object]) -> str:
+        """A template's text."""
+        return self._environment.get_template(template).render(values)
+
+
+def render(
+    request: Request[Any, Any, Any],
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **values: object,
+) -> Response[str]:
+    """A page or a fragment as an answer; every template knows the request, the visitor and the theme."""
+    nonce = os.urandom(16).hex()
+    given: dict[str, object] = {
+        "request": request,
+        "path": request.url.path,
+        "visitor": _visitor(request),
+        "theme": _theme(request),
+        "nonce": nonce,
+        "csrf": _csrf(request),
+        "dead_letters": request.scope["state"].get("dead_letters", 0),
+    }
+    renderer: Renderer = request.app.state.renderer
+    text = renderer.text(template, given | values)
+    sent = {"Content-Security-Policy": policy(nonce), "Vary": "HX-Request, Cookie"} | dict(headers or {})
+    return Response(text, status_code=status, media_type=MediaType.HTML, headers=sent)
+
+
+def is_fragment(request: Request[Any, Any, Any]) -> bool:
+    """Whether htmx asks, so that a part of the page will do (a page restored from its history wants the whole)."""
+    return request.headers.get("hx-request") == "true" and request.headers.get("hx-history-restore-request") != "true"
+
+
+def see(request: Request[Any, Any, Any], path: str) -> Response[str]:
+    """Go on to another page: 303, and for htmx the header that makes it do the same."""
+    if is_fragment(request):
+        return Response("", status_code=200, headers={"HX-Redirect": path})
+    return Response("", status_code=303, headers={"Location": path})
+
+
+def _visitor(request: Request[Any, Any, Any]) -> Visitor | None:
+    found = request.scope.get("auth")
+    return found if isinstance(found, Visitor) else None
+
+
+def _csrf(request: Request[Any, Any, Any]) -> str:
+    """The token that this page's forms send back; none on a page that is not found."""
+    token = ScopeState.from_scope(request.scope).csrf_token
+    return token if isinstance(token, str) else ""
+
+
+def _theme(request: Request[Any, Any, Any]) -> str:
+    chosen = request.cookies.get("theme", "system")
+    return chosen if chosen in ("light", "dark") else "system"
+
+
+def _manifest() -> dict[str, str]:
+    """Name → the built file's name with its hash; empty where the front end was not built."""
+    file = resources.files("tracklayer.web.console") / "static" / "manifest.json"
+    if not file.is_file():
+        return {}
+    return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
