@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tracklayer.catalog import Catalog, Destination, Plan, compile_plan, signing_purpose
+from tracklayer.catalog import Catalog, Destination, Plan, signing_purpose
 from tracklayer.delivery.sign import check_secret, generate_secret
 from tracklayer.errors import Conflict, Invalid, NotFound, PreconditionFailed, at
 from tracklayer.flow.engine import Engine
@@ -24,10 +24,14 @@ from tracklayer.operate.draft import (
     draft_config,
     merge_draft,
 )
+from tracklayer.operate.plan_cache import PlanCache
 from tracklayer.pipeline.filter import compile_filter
 from tracklayer.ports import Clock
 from tracklayer.store import Configuration, Queue
 from tracklayer.vault import Vault
+
+UNSAVED_ID = "dst_unsaved"
+"""Stands for the id of a destination that is not saved yet."""
 
 
 class Rotated(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +65,7 @@ class Destinations:
         self._clock = clock
         self._ids = ids
         self._most = most
+        self._plans = PlanCache(catalog.limits)
 
     def all(self, workspace_id: str) -> list[Destination]:
         """Every destination of a workspace, oldest first."""
@@ -74,22 +79,7 @@ class Destinations:
         """Save a new destination; it is `active` unless the draft says otherwise."""
         if len(self.all(workspace_id)) >= self._most:
             raise Conflict(f"this workspace has {self._most} destinations, which is the limit", code="limit_reached")
-        destination_id = self._ids.new("dst")
-        now = self._clock.now()
-        sealed = self._new_signing(draft, destination_id)
-        plan = compile_plan(draft_config(draft, signed=sealed is not None), self._catalog.limits)
-        record = DestinationRecord(
-            id=destination_id,
-            workspace_id=workspace_id,
-            status=draft.status if isinstance(draft.status, DestinationStatus) else DestinationStatus.ACTIVE,
-            version=1,
-            config=plan.config,
-            signing_sealed=sealed,
-            previous_sealed=None,
-            previous_until=None,
-            created_at=now,
-            updated_at=now,
-        )
+        record = self._new_record(workspace_id, self._ids.new("dst"), draft)
         await self._configuration.add_destination(record, _version(record, author, draft.note))
         return await self._taken_over(record)
 
@@ -125,13 +115,24 @@ class Destinations:
         if version is not None:
             config = await self._old_config(current, version)
             record = msgspec.structs.replace(current.record, version=version, config=config)
-            return msgspec.structs.replace(current, record=record, plan=compile_plan(config, self._catalog.limits))
+            return msgspec.structs.replace(current, record=record, plan=self._plans.plan(config))
         if not patch:
             return current
-        record = self._drafted(current, self.merged(workspace_id, destination_id, patch))
-        sealed, plan = record.signing_sealed, compile_plan(record.config, self._catalog.limits)
-        secret = None if sealed is None else self._vault.open(sealed, purpose=signing_purpose(current.id))
-        return msgspec.structs.replace(current, record=record, plan=plan, signing_secret=secret)
+        return self.drafted(workspace_id, self.merged(workspace_id, destination_id, patch), standing_id=current.id)
+
+    def drafted(self, workspace_id: str, draft: DestinationDraft, *, standing_id: str | None) -> Destination:
+        """A destination as a save of `draft` would make it: a new one, or of the standing one; compiled, not saved."""
+        if standing_id is None:
+            record = self._new_record(workspace_id, UNSAVED_ID, draft)
+            known = Destination(
+                record=record, plan=self._plans.plan(record.config), signing_secret=None, previous_secret=None
+            )
+        else:
+            known = self.get(workspace_id, standing_id)
+            record = self._drafted(known, draft)
+        sealed, plan = record.signing_sealed, self._plans.plan(record.config)
+        secret = None if sealed is None else self._vault.open(sealed, purpose=signing_purpose(record.id))
+        return msgspec.structs.replace(known, record=record, plan=plan, signing_secret=secret)
 
     def planned(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> list[Change]:
         """What `replace` would change; secrets are compared, and shown as changed only."""
@@ -147,7 +148,7 @@ class Destinations:
     def checked(self, draft: DestinationDraft) -> Plan:
         """Compile a draft without saving it. Raises what `create` would."""
         signed = isinstance(draft.signing, SigningDraft) and draft.signing.enabled
-        return compile_plan(draft_config(draft, signed=signed), self._catalog.limits)
+        return self._plans.plan(draft_config(draft, signed=signed))
 
     async def versions(self, workspace_id: str, destination_id: str) -> list[VersionRecord]:
         """Every version, newest first."""
@@ -159,7 +160,7 @@ class Destinations:
         """Save an old version's configuration as the newest one. The signing secret stays the one of today."""
         current = self.get(workspace_id, destination_id)
         _expect(current, seen)
-        plan = compile_plan(await self._old_config(current, number), self._catalog.limits)
+        plan = self._plans.plan(await self._old_config(current, number))
         record = msgspec.structs.replace(
             current.record, version=current.record.version + 1, config=plan.config, updated_at=self._clock.now()
         )
@@ -249,6 +250,24 @@ class Destinations:
         await self._configuration.remove_suppression(suppression_id)
         await self._reload(workspace_id)
 
+    def _new_record(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> DestinationRecord:
+        """The record that a draft makes of nothing: version 1."""
+        now = self._clock.now()
+        sealed = self._new_signing(draft, destination_id)
+        plan = self._plans.plan(draft_config(draft, signed=sealed is not None))
+        return DestinationRecord(
+            id=destination_id,
+            workspace_id=workspace_id,
+            status=draft.status if isinstance(draft.status, DestinationStatus) else DestinationStatus.ACTIVE,
+            version=1,
+            config=plan.config,
+            signing_sealed=sealed,
+            previous_sealed=None,
+            previous_until=None,
+            created_at=now,
+            updated_at=now,
+        )
+
     def _drafted(self, current: Destination, draft: DestinationDraft) -> DestinationRecord:
         """The record that a draft makes of a destination, at the same version still."""
         sealed = self._drafted_signing(current, draft)
@@ -259,7 +278,7 @@ class Destinations:
         if config.signing is not None and sealed is not None:
             with at("signing", "secret"):
                 check_secret(config.signing.scheme, self._vault.open(sealed, purpose=signing_purpose(current.id)))
-        plan = compile_plan(config, self._catalog.limits)
+        plan = self._plans.plan(config)
         changed = self._secret_changes(current, draft) or sealed is None
         return msgspec.structs.replace(
             current.record,
@@ -327,7 +346,7 @@ class Destinations:
         found = self._catalog.tenant(record.workspace_id).destinations.get(record.id)
         return found or Destination(
             record=record,
-            plan=compile_plan(record.config, self._catalog.limits),
+            plan=self._plans.plan(record.config),
             signing_secret=None,
             previous_secret=None,
         )
