@@ -21,6 +21,7 @@ from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tracklayer import logs
+from tracklayer.operate.people import link_path
 from tracklayer.service import Service
 from tracklayer.settings import Settings
 from tracklayer.startup import StartError, explained
@@ -51,7 +52,7 @@ async def _serve(settings: Settings) -> None:
     with explained(settings):
         service = Service(msgspec.structs.replace(settings, stop_timeout=settings.stop_timeout - shared))
     app = create_app(service)
-    server = _Server(_options(app, stop_timeout=shared))
+    server = _Server(_options(app, stop_timeout=shared), settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop, number)
     async with contextlib.AsyncExitStack() as running:
@@ -61,6 +62,7 @@ async def _serve(settings: Settings) -> None:
             except BaseException:
                 await service.close()  # an open connection to the database would keep the process alive
                 raise
+            server.setup_token = await service.setup_token()
         _settle_memory()
         await server.serve(sockets=[listener])
 
@@ -98,6 +100,12 @@ def _innermost(error: BaseException) -> BaseException:
 class _Server(uvicorn.Server):
     """Uvicorn, with our signals: its own would end the process by the signal after a clean stop."""
 
+    setup_token: str | None = None  # of a link for the first person, while there is nobody
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to `stop`."""
@@ -108,6 +116,9 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or []:
             log.info("listening", url=_url(listener))
+            if self.setup_token is not None:
+                link = _reachable_url(self._settings, listener) + link_path(self.setup_token)
+                print(f"\n  Nobody can sign in yet. Open this once, within 24 hours:\n\n    {link}\n", flush=True)
 
     def stop(self, number: int) -> None:
         """Stop in good order; asked again, at once: what was acknowledged is durable."""
@@ -177,6 +188,13 @@ def _listen(host: str, port: int) -> socket.socket:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _reachable_url(settings: Settings, listener: socket.socket) -> str:
+    """Where a person's browser finds the server: `public_url` where it is set, else this machine."""
+    if settings.public_url:
+        return settings.public_url
+    return _url(listener).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _settle_memory() -> None:

@@ -19,17 +19,20 @@ from tracklayer.flow.ingest import Ingest, IngestOptions
 from tracklayer.flow.tail import Tail
 from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
+from tracklayer.operate.audit import Audit
 from tracklayer.operate.dead_letters import DeadLetters
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.explain import Explain
 from tracklayer.operate.keys import DEFAULT_WORKSPACE, Keys
+from tracklayer.operate.passwords import Passwords
+from tracklayer.operate.people import People
 from tracklayer.operate.rehearsal import Rehearsals
 from tracklayer.operate.review import Reviews
 from tracklayer.operate.secrets import Secrets
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
 from tracklayer.settings import Settings
 from tracklayer.sources.native import InputLimits
-from tracklayer.store import Configuration, Database, History, Queue
+from tracklayer.store import AuditStore, Configuration, Database, History, PeopleStore, Queue
 from tracklayer.template import Limits
 from tracklayer.transport import HttpTransport
 from tracklayer.vault import Vault, load_or_make_master_key
@@ -90,6 +93,8 @@ class Service:
             self.tail,
             IngestOptions(waiting_events=settings.ingest_queue),
         )
+        self.audit = Audit(AuditStore(self._database), self.clock, self.ids)
+        self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
         self.keys = Keys(self.catalog, configuration, self.clock, self.ids)
         self.secrets = Secrets(self.catalog, configuration, self.engine, vault, self.clock)
         self.destinations = Destinations(
@@ -123,6 +128,10 @@ class Service:
             return None
         _, key = await self.keys.create(workspace.id, name="first admin key", scopes=("admin",))
         return key
+
+    async def setup_token(self) -> str | None:
+        """The token of a link for the very first person; None where there is somebody."""
+        return await self.people.setup((await self.keys.workspace(DEFAULT_WORKSPACE)).id)
 
     async def start(self) -> None:
         """Take the data directory, prepare, and deliver."""

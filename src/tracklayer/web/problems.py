@@ -17,6 +17,7 @@ from tracklayer.errors import (
     NotFound,
     PreconditionFailed,
     TooLarge,
+    TooMany,
     TrackLayerError,
     Unauthorized,
     Unavailable,
@@ -34,6 +35,7 @@ _STATUS: dict[type[TrackLayerError], tuple[int, str]] = {
     PreconditionFailed: (412, "Precondition failed"),
     TooLarge: (413, "Too large"),
     Invalid: (422, "Invalid value"),
+    TooMany: (429, "Too many requests"),
     Unavailable: (503, "Unavailable"),
 }
 _FRAMEWORK = {
@@ -72,7 +74,7 @@ def problem(error: TrackLayerError) -> Problem:
     """One of ours as an answer."""
     status, title = _known(error)
     headers = {}
-    if isinstance(error, Unavailable):
+    if isinstance(error, TooMany | Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="TrackLayer"'
