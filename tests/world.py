@@ -149,15 +149,20 @@ class World:
 
     async def pause(self, destination_id: str) -> None:
         """Pause a destination."""
-        await self.service.destinations.set_status(self.workspace_id, destination_id, DestinationStatus.PAUSED)
+        await self._set_status(destination_id, DestinationStatus.PAUSED)
 
     async def resume(self, destination_id: str) -> None:
         """Resume a destination."""
-        await self.service.destinations.set_status(self.workspace_id, destination_id, DestinationStatus.ACTIVE)
+        await self._set_status(destination_id, DestinationStatus.ACTIVE)
+
+    async def _set_status(self, destination_id: str, status: DestinationStatus) -> None:
+        await self.service.destinations.set_status(self.workspace_id, destination_id, status, author="test")
 
     async def delete(self, destination_id: str, *, discard: bool) -> int:
         """Delete a destination; answers how many deliveries were let go."""
-        return await self.service.destinations.delete(self.workspace_id, destination_id, discard=discard, seen=None)
+        return await self.service.destinations.delete(
+            self.workspace_id, destination_id, discard=discard, seen=None, author="test"
+        )
 
     async def send(self, *event_ids: str, **fields: Any) -> list[Accepted]:
         """Take events in, as one request."""

@@ -19,7 +19,7 @@ from tracklayer.flow.ingest import Ingest, IngestOptions
 from tracklayer.flow.tail import Tail
 from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
-from tracklayer.operate.audit import Audit
+from tracklayer.operate.audit import SYSTEM, Audit
 from tracklayer.operate.dead_letters import DeadLetters
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.explain import Explain
@@ -95,19 +95,22 @@ class Service:
         )
         self.audit = Audit(AuditStore(self._database), self.clock, self.ids)
         self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
-        self.keys = Keys(self.catalog, configuration, self.clock, self.ids)
-        self.secrets = Secrets(self.catalog, configuration, self.engine, vault, self.clock)
+        self.keys = Keys(self.catalog, configuration, self.audit, self.clock, self.ids)
+        self.secrets = Secrets(self.catalog, configuration, self.engine, vault, self.audit, self.clock)
         self.destinations = Destinations(
             self.catalog,
             configuration,
             self._queue,
             self.engine,
             vault,
+            self.audit,
             self.clock,
             self.ids,
             most=settings.destinations_limit,
         )
-        self.dead_letters = DeadLetters(self.catalog, self.history, self._queue, self.engine, attempter, self.clock)
+        self.dead_letters = DeadLetters(
+            self.catalog, self.history, self._queue, self.engine, attempter, self.audit, self.clock
+        )
         self.explain = Explain(self.catalog, self.history, self.clock)
         self.rehearsals = Rehearsals(
             self.catalog, self.destinations, self._queue, self.engine, attempter, self.clock, self.ids
@@ -123,10 +126,11 @@ class Service:
         workspace = await self.keys.workspace(DEFAULT_WORKSPACE)
         given = self.settings.admin_key
         if given is not None and self.keys.find(given) is None:
-            await self.keys.create(workspace.id, name="TRACKLAYER_ADMIN_KEY", scopes=("admin",), key=given)
+            name = "TRACKLAYER_ADMIN_KEY"
+            await self.keys.create(workspace.id, name=name, scopes=("admin",), author=SYSTEM, key=given)
         if self.keys.all(workspace.id):
             return None
-        _, key = await self.keys.create(workspace.id, name="first admin key", scopes=("admin",))
+        _, key = await self.keys.create(workspace.id, name="first admin key", scopes=("admin",), author=SYSTEM)
         return key
 
     async def setup_token(self) -> str | None:

@@ -90,7 +90,11 @@ async def test_a_bulk_replay_obeys_the_limit(tmp_path: Path) -> None:
         assert len(ids) == 100
 
         replayed = await world.service.dead_letters.replay_all(
-            world.workspace_id, DeliveryFilter(destination_id=destination_id), "rerender", dry_run=False
+            world.workspace_id,
+            DeliveryFilter(destination_id=destination_id),
+            "rerender",
+            dry_run=False,
+            author="test",
         )
         await world.all_end()
 

@@ -55,6 +55,7 @@ def create(
 
 async def _create_here(settings: Settings, name: str, scopes: list[str], workspace: str | None) -> dict[str, Any]:
     from tracklayer.errors import Conflict
+    from tracklayer.operate.audit import COMMAND_LINE
     from tracklayer.operate.keys import DEFAULT_WORKSPACE
     from tracklayer.service import Service, lock_data_dir
     from tracklayer.startup import explained
@@ -65,7 +66,7 @@ async def _create_here(settings: Settings, name: str, scopes: list[str], workspa
             with lock_data_dir(settings.data_dir):
                 first = await service.prepare()
                 owner = await service.keys.workspace(workspace or DEFAULT_WORKSPACE)
-                record, text = await service.keys.create(owner.id, name=name, scopes=scopes)
+                record, text = await service.keys.create(owner.id, name=name, scopes=scopes, author=COMMAND_LINE)
         except Conflict as error:
             raise Conflict(f"{error.detail}: ask that server, with --url and --key", code=error.code) from error
         finally:

@@ -12,7 +12,9 @@ from tracklayer.errors import Conflict, NotFound
 from tracklayer.flow.attempt import Attempter, Unsendable
 from tracklayer.flow.engine import Engine
 from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.event import Json
 from tracklayer.model.work import Attempt, KeptRequest, Work
+from tracklayer.operate.audit import Audit
 from tracklayer.operate.body_diff import body_diff
 from tracklayer.ports import Clock
 from tracklayer.store import History, Queue
@@ -61,6 +63,7 @@ class DeadLetters:
         queue: Queue,
         engine: Engine,
         attempter: Attempter,
+        audit: Audit,
         clock: Clock,
     ) -> None:
         self._catalog = catalog
@@ -68,6 +71,7 @@ class DeadLetters:
         self._queue = queue
         self._engine = engine
         self._attempter = attempter
+        self._audit = audit
         self._clock = clock
 
     async def page(
@@ -81,7 +85,7 @@ class DeadLetters:
         """One dead letter. Raises `NotFound`."""
         return await self._letter(await self._dead(workspace_id, delivery_id))
 
-    async def replay(self, workspace_id: str, delivery_id: str, mode: Mode) -> StoredDelivery:
+    async def replay(self, workspace_id: str, delivery_id: str, mode: Mode, *, author: str) -> StoredDelivery:
         """Send one again. Raises `NotFound`, or `Conflict` where it cannot be sent that way."""
         letter = await self.get(workspace_id, delivery_id)
         if letter.destination is None:
@@ -91,26 +95,55 @@ class DeadLetters:
                 "nothing was sent: the body could not be rendered; use mode rerender", code="nothing_was_sent"
             )
         await self._revive(workspace_id, [letter.delivery], mode)
-        return await self._delivery(workspace_id, delivery_id)
+        replayed = await self._delivery(workspace_id, delivery_id)
+        detail: dict[str, Json] = {"mode": mode, "destination_id": letter.delivery.destination_id}
+        await self._audit.record(
+            workspace_id, actor=author, action="dead_letter.replayed", target=delivery_id, detail=detail
+        )
+        return replayed
 
-    async def replay_all(self, workspace_id: str, wanted: DeliveryFilter, mode: Mode, *, dry_run: bool) -> BulkReplay:
+    async def replay_all(
+        self, workspace_id: str, wanted: DeliveryFilter, mode: Mode, *, dry_run: bool, author: str
+    ) -> BulkReplay:
         """Replay every dead letter that `wanted` selects; a dry run only counts and compares bodies."""
         count = 0
         diffs: list[BodyDiff] = []
-        async for page in self._pages(workspace_id, wanted):
-            sendable = [each for each in page if self._destination(each) is not None]
-            if not dry_run:
-                count += await self._revive(workspace_id, sendable, mode)
-                continue
-            count += len(sendable)
-            diffs += [await self._diff(each, mode) for each in sendable[: DIFFS - len(diffs)]]
+        try:
+            async for page in self._pages(workspace_id, wanted):
+                sendable = [each for each in page if self._destination(each) is not None]
+                if not dry_run:
+                    count += await self._revive(workspace_id, sendable, mode)
+                    continue
+                count += len(sendable)
+                diffs += [await self._diff(each, mode) for each in sendable[: DIFFS - len(diffs)]]
+        finally:  # also of one that failed half way, and then with what it did
+            if count and not dry_run:
+                await self._record_replay(workspace_id, wanted, mode, count, author)
         return BulkReplay(count=count, dry_run=dry_run, diffs=diffs)
 
-    async def discard(self, workspace_id: str, delivery_id: str, reason: str) -> StoredDelivery:
+    async def discard(self, workspace_id: str, delivery_id: str, reason: str, *, author: str) -> StoredDelivery:
         """Let one go; it stays in the log as discarded."""
-        await self._dead(workspace_id, delivery_id)
+        dead = await self._dead(workspace_id, delivery_id)
         await self._queue.discard(workspace_id, [delivery_id], reason=reason, now=self._clock.now())
+        detail: dict[str, Json] = {"reason": reason, "destination_id": dead.destination_id}
+        await self._audit.record(
+            workspace_id, actor=author, action="dead_letter.discarded", target=delivery_id, detail=detail
+        )
         return await self._delivery(workspace_id, delivery_id)
+
+    async def _record_replay(
+        self, workspace_id: str, wanted: DeliveryFilter, mode: Mode, count: int, author: str
+    ) -> None:
+        chosen = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+        if wanted.ids is not None:
+            chosen["ids"] = len(wanted.ids)
+        await self._audit.record(
+            workspace_id,
+            actor=author,
+            action="dead_letter.replayed_all",
+            target=wanted.destination_id or "all destinations",
+            detail={"count": count, "mode": mode, "filter": chosen},
+        )
 
     async def _pages(self, workspace_id: str, wanted: DeliveryFilter) -> AsyncIterator[list[StoredDelivery]]:
         """Every dead letter once, newest first: what dies again meanwhile does not come back."""

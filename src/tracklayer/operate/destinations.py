@@ -15,6 +15,7 @@ from tracklayer.identity import IdFactory
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.event import Json
 from tracklayer.model.records import DestinationRecord, Suppression, VersionRecord
+from tracklayer.operate.audit import Audit
 from tracklayer.operate.draft import (
     Change,
     DestinationDraft,
@@ -34,6 +35,13 @@ UNSAVED_ID = "dst_unsaved"
 """Stands for the id of a destination that is not saved yet."""
 
 
+_TURNS = {
+    DestinationStatus.ACTIVE: "resumed",
+    DestinationStatus.PAUSED: "paused",
+    DestinationStatus.DRAFT: "made_a_draft",
+}
+
+
 class Rotated(msgspec.Struct, frozen=True, kw_only=True):
     """A rotation: the destination as it is now, and the new secret where it was made here (shown this once)."""
 
@@ -51,6 +59,7 @@ class Destinations:
         queue: Queue,
         engine: Engine,
         vault: Vault,
+        audit: Audit,
         clock: Clock,
         ids: IdFactory,
         *,
@@ -62,6 +71,7 @@ class Destinations:
         self._queue = queue
         self._engine = engine
         self._vault = vault
+        self._audit = audit
         self._clock = clock
         self._ids = ids
         self._most = most
@@ -81,7 +91,9 @@ class Destinations:
             raise Conflict(f"this workspace has {self._most} destinations, which is the limit", code="limit_reached")
         record = self._new_record(workspace_id, self._ids.new("dst"), draft)
         await self._configuration.add_destination(record, _version(record, author, draft.note))
-        return await self._taken_over(record)
+        made = await self._taken_over(record)
+        await self._record(record, author, "created", {"name": record.config.name, "status": record.status.value})
+        return made
 
     async def replace(
         self, workspace_id: str, destination_id: str, draft: DestinationDraft, *, author: str, seen: int | None
@@ -92,8 +104,11 @@ class Destinations:
         record = self._drafted(current, draft)
         record = msgspec.structs.replace(record, version=current.record.version + 1)
         version = _version(record, author, draft.note)
+        changed: list[Json] = [each.path for each in self._changes(current, record, draft)]
         await self._configuration.update_destination(record, seen=current.record.version, version=version)
-        return await self._taken_over(record)
+        saved = await self._taken_over(record)
+        await self._record(record, author, "saved", {"version": record.version, "changed": changed})
+        return saved
 
     def merged(self, workspace_id: str, destination_id: str, patch: dict[str, Json]) -> DestinationDraft:
         """The draft that a JSON Merge Patch (RFC 7396) makes of a destination. A removed `signing` stays removed."""
@@ -137,7 +152,9 @@ class Destinations:
     def planned(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> list[Change]:
         """What `replace` would change; secrets are compared, and shown as changed only."""
         current = self.get(workspace_id, destination_id)
-        record = self._drafted(current, draft)
+        return self._changes(current, self._drafted(current, draft), draft)
+
+    def _changes(self, current: Destination, record: DestinationRecord, draft: DestinationDraft) -> list[Change]:
         found = changes(config_json(current.plan.config), config_json(record.config))
         if self._secret_changes(current, draft):
             found.append(Change(path="signing.secret", old="••••", new="••••"))
@@ -166,14 +183,21 @@ class Destinations:
         )
         version = _version(record, author, f"restored version {number}")
         await self._configuration.update_destination(record, seen=current.record.version, version=version)
-        return await self._taken_over(record)
+        restored = await self._taken_over(record)
+        await self._record(record, author, "restored", {"version": record.version, "restored": number})
+        return restored
 
-    async def set_status(self, workspace_id: str, destination_id: str, status: DestinationStatus) -> Destination:
+    async def set_status(
+        self, workspace_id: str, destination_id: str, status: DestinationStatus, *, author: str
+    ) -> Destination:
         """Pause or resume; what waits goes on waiting, or flows again."""
-        return await self._changed(workspace_id, destination_id, {"status": status})
+        before = self.get(workspace_id, destination_id).record.status
+        changed = await self._changed(workspace_id, destination_id, {"status": status})
+        await self._record(changed.record, author, _TURNS[status], {"before": before.value})
+        return changed
 
     async def rotate_secret(
-        self, workspace_id: str, destination_id: str, *, secret: str | None, overlap: float
+        self, workspace_id: str, destination_id: str, *, secret: str | None, overlap: float, author: str
     ) -> Rotated:
         """Sign with a new secret from now on, and with the old one beside it for `overlap` seconds."""
         current = self.get(workspace_id, destination_id)
@@ -193,9 +217,13 @@ class Destinations:
                 "previous_until": self._clock.now() + overlap if overlap > 0 else None,
             },
         )
+        detail: dict[str, Json] = {"overlap_seconds": overlap, "generated": secret is None}
+        await self._record(destination.record, author, "secret_rotated", detail)
         return Rotated(destination=destination, generated=fresh if secret is None else None)
 
-    async def delete(self, workspace_id: str, destination_id: str, *, discard: bool, seen: int | None) -> int:
+    async def delete(
+        self, workspace_id: str, destination_id: str, *, discard: bool, seen: int | None, author: str
+    ) -> int:
         """Delete. Refused while deliveries wait, unless `discard` lets them go; answers how many went."""
         current = self.get(workspace_id, destination_id)
         _expect(current, seen)
@@ -207,7 +235,10 @@ class Destinations:
                 code="deliveries_waiting",
             )
         await self._changed(workspace_id, destination_id, {"deleted_at": self._clock.now()})
-        return await self._queue.discard_pending(destination_id, now=self._clock.now())
+        discarded = await self._queue.discard_pending(destination_id, now=self._clock.now())
+        detail: dict[str, Json] = {"name": current.record.config.name, "discarded": discarded}
+        await self._record(current.record, author, "deleted", detail)
+        return discarded
 
     async def suppress(
         self,
@@ -237,18 +268,24 @@ class Destinations:
         )
         await self._configuration.add_suppression(suppression)
         await self._reload(workspace_id)
+        detail: dict[str, Json] = {"suppression_id": suppression.id, "reason": reason, "filter": event_filter}
+        await self._record(destination.record, author, "suppressed", {**detail, "until": until})
         return suppression
 
     def suppressions(self, workspace_id: str, destination_id: str) -> list[Suppression]:
         """The suppressions of a destination, oldest first."""
         return [each.record for each in self.get(workspace_id, destination_id).suppressions]
 
-    async def lift(self, workspace_id: str, destination_id: str, suppression_id: str) -> None:
+    async def lift(self, workspace_id: str, destination_id: str, suppression_id: str, *, author: str) -> None:
         """End a suppression. What it suppressed stays suppressed."""
-        if all(each.id != suppression_id for each in self.suppressions(workspace_id, destination_id)):
+        destination = self.get(workspace_id, destination_id)
+        known = {each.record.id: each.record for each in destination.suppressions}
+        if suppression_id not in known:
             raise NotFound(f"destination {destination_id} has no suppression {suppression_id!r}")
         await self._configuration.remove_suppression(suppression_id)
         await self._reload(workspace_id)
+        detail: dict[str, Json] = {"suppression_id": suppression_id, "reason": known[suppression_id].reason}
+        await self._record(destination.record, author, "suppression_lifted", detail)
 
     def _new_record(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> DestinationRecord:
         """The record that a draft makes of nothing: version 1."""
@@ -349,6 +386,11 @@ class Destinations:
             plan=self._plans.plan(record.config),
             signing_secret=None,
             previous_secret=None,
+        )
+
+    async def _record(self, record: DestinationRecord, author: str, verb: str, detail: dict[str, Json]) -> None:
+        await self._audit.record(
+            record.workspace_id, actor=author, action=f"destination.{verb}", target=record.id, detail=detail
         )
 
     async def _reload(self, workspace_id: str) -> None:

@@ -11,7 +11,9 @@ from tracklayer.catalog import Catalog
 from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, NotFound
 from tracklayer.identity import IdFactory
+from tracklayer.model.event import Json
 from tracklayer.model.records import ApiKey, Workspace
+from tracklayer.operate.audit import Audit
 from tracklayer.ports import Clock
 from tracklayer.store import Configuration
 
@@ -23,9 +25,12 @@ DEFAULT_WORKSPACE = "default"
 class Keys:
     """Who may call the API, and what each may do."""
 
-    def __init__(self, catalog: Catalog, configuration: Configuration, clock: Clock, ids: IdFactory) -> None:
+    def __init__(
+        self, catalog: Catalog, configuration: Configuration, audit: Audit, clock: Clock, ids: IdFactory
+    ) -> None:
         self._catalog = catalog
         self._configuration = configuration
+        self._audit = audit
         self._clock = clock
         self._ids = ids
 
@@ -43,7 +48,7 @@ class Keys:
         return self._catalog.keys(workspace_id)
 
     async def create(
-        self, workspace_id: str, *, name: str, scopes: Sequence[str], key: str | None = None
+        self, workspace_id: str, *, name: str, scopes: Sequence[str], author: str, key: str | None = None
     ) -> tuple[ApiKey, str]:
         """Make a key (or take the given one in); answers its record and the key itself, this once."""
         wanted = frozenset(scopes)
@@ -70,9 +75,11 @@ class Keys:
         )
         await self._configuration.add_api_key(record)
         await self._catalog.load_keys()
+        detail: dict[str, Json] = {"name": name, "scopes": sorted(wanted)}
+        await self._audit.record(workspace_id, actor=author, action="key.created", target=record.id, detail=detail)
         return record, text
 
-    async def remove(self, workspace_id: str, key_id: str) -> None:
+    async def remove(self, workspace_id: str, key_id: str, *, author: str) -> None:
         """Revoke a key at once. The last admin key stays."""
         keys = self.all(workspace_id)
         doomed = next((key for key in keys if key.id == key_id), None)
@@ -82,6 +89,8 @@ class Keys:
             raise Conflict("this is the last admin key: make another one first", code="last_admin_key")
         await self._configuration.remove_api_key(key_id)
         await self._catalog.load_keys()
+        detail: dict[str, Json] = {"name": doomed.name}
+        await self._audit.record(workspace_id, actor=author, action="key.revoked", target=key_id, detail=detail)
 
     async def workspace(self, name: str) -> Workspace:
         """The workspace of that name, made where there is none."""

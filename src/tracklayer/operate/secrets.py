@@ -8,7 +8,9 @@ from tracklayer.catalog import Catalog, secret_purpose
 from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, NotFound
 from tracklayer.flow.engine import Engine
+from tracklayer.model.event import Json
 from tracklayer.model.records import SealedSecret
+from tracklayer.operate.audit import Audit
 from tracklayer.ports import Clock
 from tracklayer.store import Configuration
 from tracklayer.vault import Vault
@@ -22,12 +24,19 @@ class Secrets:
     """What templates read as `{{secrets.NAME}}`."""
 
     def __init__(
-        self, catalog: Catalog, configuration: Configuration, engine: Engine, vault: Vault, clock: Clock
+        self,
+        catalog: Catalog,
+        configuration: Configuration,
+        engine: Engine,
+        vault: Vault,
+        audit: Audit,
+        clock: Clock,
     ) -> None:
         self._catalog = catalog
         self._configuration = configuration
         self._engine = engine
         self._vault = vault
+        self._audit = audit
         self._clock = clock
 
     def all(self, workspace_id: str) -> list[SealedSecret]:
@@ -46,7 +55,7 @@ class Secrets:
         destinations = self._catalog.tenant(workspace_id).destinations.values()
         return [each.id for each in destinations if name in each.plan.renderer.secrets]
 
-    async def put(self, workspace_id: str, name: str, value: str) -> SealedSecret:
+    async def put(self, workspace_id: str, name: str, value: str, *, author: str) -> SealedSecret:
         """Store or replace a secret; what is sent from now on uses it."""
         if not _NAME.fullmatch(name):
             raise Invalid(
@@ -69,9 +78,11 @@ class Secrets:
         )
         await self._configuration.put_secret(secret)
         await self._reload(workspace_id)
+        detail: dict[str, Json] = {"replaced": known is not None}
+        await self._audit.record(workspace_id, actor=author, action="secret.stored", target=name, detail=detail)
         return secret
 
-    async def remove(self, workspace_id: str, name: str) -> None:
+    async def remove(self, workspace_id: str, name: str, *, author: str) -> None:
         """Forget a secret. Refused while a destination uses it."""
         self.get(workspace_id, name)
         users = self.users(workspace_id, name)
@@ -79,6 +90,7 @@ class Secrets:
             raise Conflict(f"the secret {name} is used by {', '.join(users)}", code="secret_in_use")
         await self._configuration.remove_secret(workspace_id, name)
         await self._reload(workspace_id)
+        await self._audit.record(workspace_id, actor=author, action="secret.removed", target=name)
 
     async def _reload(self, workspace_id: str) -> None:
         await self._catalog.reload(workspace_id)

@@ -46,14 +46,15 @@ class SecretsController(Controller):
     @put("/{name:str}", guards=[requires("destinations:write")])
     async def write(self, request: ApiRequest, service: Service, name: str, data: SecretDraft) -> SecretView:
         """Store or replace a value."""
-        workspace_id = caller(request.scope).workspace_id
-        secret = await service.secrets.put(workspace_id, name, data.value)
-        return secret_view(secret, service.secrets.users(workspace_id, name))
+        key = caller(request.scope)
+        secret = await service.secrets.put(key.workspace_id, name, data.value, author=key.name)
+        return secret_view(secret, service.secrets.users(key.workspace_id, name))
 
     @delete("/{name:str}", guards=[requires("destinations:write")])
     async def remove(self, request: ApiRequest, service: Service, name: str) -> None:
         """Forget a value; refused while a destination uses it."""
-        await service.secrets.remove(caller(request.scope).workspace_id, name)
+        key = caller(request.scope)
+        await service.secrets.remove(key.workspace_id, name, author=key.name)
 
 
 class KeysController(Controller):
@@ -71,10 +72,12 @@ class KeysController(Controller):
     @post("/")
     async def create(self, request: ApiRequest, service: Service, data: KeyDraft) -> Response[KeyView]:
         """Make a key; this answer is the only one that shows it."""
-        record, key = await service.keys.create(caller(request.scope).workspace_id, name=data.name, scopes=data.scopes)
+        by = caller(request.scope)
+        record, key = await service.keys.create(by.workspace_id, name=data.name, scopes=data.scopes, author=by.name)
         return ApiResponse(key_view(record, key), status_code=201, headers={"Cache-Control": "no-store"})
 
     @delete("/{key_id:str}")
     async def remove(self, request: ApiRequest, service: Service, key_id: str) -> None:
         """Revoke a key at once."""
-        await service.keys.remove(caller(request.scope).workspace_id, key_id)
+        key = caller(request.scope)
+        await service.keys.remove(key.workspace_id, key_id, author=key.name)

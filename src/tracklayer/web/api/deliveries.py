@@ -186,8 +186,9 @@ class DeadLettersController(Controller):
             until=read_moment(data.until, "until"),
             ids=None if data.ids is None else tuple(data.ids),
         )
+        key = caller(request.scope)
         return await service.dead_letters.replay_all(
-            caller(request.scope).workspace_id, wanted, data.mode, dry_run=data.dry_run
+            key.workspace_id, wanted, data.mode, dry_run=data.dry_run, author=key.name
         )
 
     @post("/{delivery_id:str}/replay", guards=RECOVER, status_code=200)
@@ -195,8 +196,8 @@ class DeadLettersController(Controller):
         self, request: ApiRequest, service: Service, delivery_id: str, data: Replay | None = None
     ) -> DeliveryView:
         """Send one again, under the same delivery id."""
-        mode = (data or Replay()).mode
-        delivery = await service.dead_letters.replay(caller(request.scope).workspace_id, delivery_id, mode)
+        key, mode = caller(request.scope), (data or Replay()).mode
+        delivery = await service.dead_letters.replay(key.workspace_id, delivery_id, mode, author=key.name)
         return delivery_view(delivery, service.engine)
 
     @post("/{delivery_id:str}/discard", guards=RECOVER, status_code=200)
@@ -204,8 +205,8 @@ class DeadLettersController(Controller):
         self, request: ApiRequest, service: Service, delivery_id: str, data: Discard | None = None
     ) -> DeliveryView:
         """Let one go."""
-        reason = (data or Discard()).reason
-        delivery = await service.dead_letters.discard(caller(request.scope).workspace_id, delivery_id, reason)
+        key, reason = caller(request.scope), (data or Discard()).reason
+        delivery = await service.dead_letters.discard(key.workspace_id, delivery_id, reason, author=key.name)
         return delivery_view(delivery, service.engine)
 
 

@@ -163,11 +163,13 @@ class DestinationsController(Controller):
         deliveries: Literal["keep", "discard"] = "keep",
     ) -> Deleted:
         """Delete; refused while deliveries wait, unless `?deliveries=discard`."""
+        key = caller(request.scope)
         discarded = await service.destinations.delete(
-            caller(request.scope).workspace_id,
+            key.workspace_id,
             destination_id,
             discard=deliveries == "discard",
             seen=read_if_match(if_match),
+            author=key.name,
         )
         return Deleted(id=destination_id, discarded=discarded)
 
@@ -217,8 +219,9 @@ class DestinationsController(Controller):
         rotation = data or Rotation()
         with at("overlap"):
             overlap = parse_duration(rotation.overlap)
+        key = caller(request.scope)
         rotated = await service.destinations.rotate_secret(
-            caller(request.scope).workspace_id, destination_id, secret=rotation.secret, overlap=overlap
+            key.workspace_id, destination_id, secret=rotation.secret, overlap=overlap, author=key.name
         )
         until = rotated.destination.record.previous_until
         return RotationAnswer(
@@ -254,7 +257,8 @@ class DestinationsController(Controller):
     @delete("/{destination_id:str}/suppressions/{suppression_id:str}", guards=WRITE)
     async def lift(self, request: ApiRequest, service: Service, destination_id: str, suppression_id: str) -> None:
         """End a suppression."""
-        await service.destinations.lift(caller(request.scope).workspace_id, destination_id, suppression_id)
+        key = caller(request.scope)
+        await service.destinations.lift(key.workspace_id, destination_id, suppression_id, author=key.name)
 
     @post("/{destination_id:str}/preview", guards=READ, status_code=200)
     async def preview(
@@ -323,8 +327,8 @@ async def _save(
 async def _set_status(
     request: ApiRequest, service: Service, destination_id: str, status: DestinationStatus
 ) -> Response[Any]:
-    workspace_id = caller(request.scope).workspace_id
-    changed = await service.destinations.set_status(workspace_id, destination_id, status)
+    key = caller(request.scope)
+    changed = await service.destinations.set_status(key.workspace_id, destination_id, status, author=key.name)
     return await _answer(changed, service)
 
 
