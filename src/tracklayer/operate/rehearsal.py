@@ -19,6 +19,8 @@ from tracklayer.model.delivery import DeliveryState, Failure, Response
 from tracklayer.model.event import Event, Json, event_fields, event_to_json
 from tracklayer.model.work import Acceptance, KeptRequest, NewDelivery, Work
 from tracklayer.operate.destinations import Destinations
+from tracklayer.operate.draft import DestinationDraft
+from tracklayer.operate.draft_check import DraftCheck, FieldProblem
 from tracklayer.pipeline.consent import ConsentVerdict, evaluate_consent
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
@@ -100,11 +102,26 @@ class Rehearsals:
         With the destination as it stands, as it was in `version`, or as a save of `overrides` would make it.
         """
         destination = await self._destinations.proposed(workspace_id, destination_id, overrides, version)
-        work = self._work(destination, event or self.event(None))
-        rehearsal = self._gate(destination, work.event)
-        if rehearsal.consent is None or not rehearsal.consent.allowed:
-            return rehearsal
-        return self._prepare(destination, work, rehearsal)
+        return self._previewed(destination, event)
+
+    def rehearse_draft(
+        self, workspace_id: str, draft: DestinationDraft, event: Event | None, *, standing_id: str | None
+    ) -> Rehearsal:
+        """What would be sent for `event`, or for the synthetic one, once `draft` were saved. Stores nothing.
+
+        Saved as a new destination, or as the next version of the standing one, whose signing secret and suppressions
+        then count. Raises what that save would.
+        """
+        destination = self._destinations.drafted(workspace_id, draft, standing_id=standing_id)
+        return self._previewed(destination, event)
+
+    def checks(
+        self, workspace_id: str, draft: dict[str, Json], *, standing_id: str | None = None
+    ) -> list[FieldProblem]:
+        """Everything for which a save of `draft`, finished or not, would be refused. Raises `NotFound`."""
+        if standing_id is not None:
+            self._destinations.get(workspace_id, standing_id)
+        return DraftCheck(self._destinations, workspace_id, standing_id).problems(draft)
 
     async def test(self, workspace_id: str, destination_id: str, event: dict[str, Json] | None) -> Rehearsal:
         """Send the synthetic event, or the caller's, as live traffic goes; stored and logged as a test.
@@ -127,6 +144,13 @@ class Rehearsals:
         log_attempt(work, attempted, settlement)
         shown = self._shown(rehearsal, destination, attempted)
         return msgspec.structs.replace(shown, delivery_id=work.delivery_id, state=settlement.state, attempted=attempted)
+
+    def _previewed(self, destination: Destination, event: Event | None) -> Rehearsal:
+        work = self._work(destination, event or self.event(None))
+        rehearsal = self._gate(destination, work.event)
+        if rehearsal.consent is None or not rehearsal.consent.allowed:
+            return rehearsal
+        return self._prepare(destination, work, rehearsal)
 
     def _gate(self, destination: Destination, event: Event) -> Rehearsal:
         """Filter, consent and suppression, as routing does them, each with its reason."""
