@@ -14,6 +14,7 @@ import structlog
 from tracklayer.catalog import Catalog, PlanLimits
 from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter
+from tracklayer.flow.counting import Counting
 from tracklayer.flow.engine import Engine, EngineOptions
 from tracklayer.flow.ingest import Ingest, IngestOptions
 from tracklayer.flow.tail import Tail
@@ -33,6 +34,7 @@ from tracklayer.ports import Clock, Rng, SystemClock, Transport
 from tracklayer.settings import Settings
 from tracklayer.sources.native import InputLimits
 from tracklayer.store import AuditStore, Configuration, Database, History, PeopleStore, Queue
+from tracklayer.store.counts import Counts
 from tracklayer.template import Limits
 from tracklayer.transport import HttpTransport
 from tracklayer.vault import Vault, load_or_make_master_key
@@ -73,6 +75,8 @@ class Service:
         self.catalog = Catalog(configuration, vault, limits)
         self._transport = transport or HttpTransport(settings.allow_networks, response_limit=settings.response_limit)
         attempter = Attempter(self._transport, self.clock, vault)
+        counts = Counts(self._database)
+        self._counting = Counting(counts, self.clock)
         self.engine = Engine(
             self.catalog,
             self._queue,
@@ -80,6 +84,7 @@ class Service:
             self.clock,
             self.rng,
             self.metrics,
+            self._counting,
             self.tail,
             EngineOptions(concurrency=settings.concurrency, lease=settings.lease, queue_bytes=settings.queue_bytes),
         )
@@ -90,6 +95,7 @@ class Service:
             self.clock,
             self.ids,
             self.metrics,
+            self._counting,
             self.tail,
             IngestOptions(waiting_events=settings.ingest_queue),
         )
@@ -157,6 +163,7 @@ class Service:
             await self.engine.stop(self.settings.stop_timeout)
         except Unavailable as error:
             log.warning("stopped_without_release", error=error.detail)
+        await self._counting.stop()
         await self.close()
         if self._lock is not None:
             self._lock.close()

@@ -30,6 +30,7 @@ def bounded(world: World, **options: int) -> Ingest:
         service.clock,
         service.ids,
         service.metrics,
+        service._counting,
         service.tail,
         IngestOptions(**options),
     )

@@ -18,8 +18,9 @@ import structlog
 from tracklayer.catalog import Catalog
 from tracklayer.errors import Unavailable
 from tracklayer.flow.attempt import Attempter
+from tracklayer.flow.counting import Counting
 from tracklayer.flow.lane import Lane
-from tracklayer.flow.report import report
+from tracklayer.flow.report import report, report_suppressed
 from tracklayer.flow.routing import stopped_by
 from tracklayer.flow.settlement import settle, stopped
 from tracklayer.flow.settling import STORE_PAUSE, Settling
@@ -57,6 +58,7 @@ class Engine:
         clock: Clock,
         rng: Rng,
         metrics: Metrics,
+        counting: Counting,
         tail: Tail,
         options: EngineOptions,
     ) -> None:
@@ -66,6 +68,7 @@ class Engine:
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
+        self._counting = counting
         self._tail = tail
         self._options = options
         self._lanes: dict[str, Lane] = {}
@@ -256,13 +259,13 @@ class Engine:
         now = self._clock.now()
         rule = stopped_by(destination, work.event, now)
         if rule is not None:
-            self._metrics.of(destination.id).suppressed += 1
+            report_suppressed(self._metrics, self._counting, destination.id, now)
             return stopped(work, destination, rule, now)
         secrets = self._catalog.tenant(destination.record.workspace_id).secrets
         attempted = await self._attempter.attempt(destination, work, secrets)
         settlement = settle(work, destination, attempted, self._attempter, self._rng)
         lane.learn(attempted.verdict, attempted.finished_at)
-        report(self._metrics, work, attempted, settlement)
+        report(self._metrics, self._counting, work, attempted, settlement)
         return settlement
 
     def _give_back(self, lane: Lane) -> None:

@@ -9,7 +9,9 @@ import msgspec
 
 from tracklayer.catalog import Catalog
 from tracklayer.errors import Unavailable
+from tracklayer.flow.counting import Counting
 from tracklayer.flow.engine import Engine
+from tracklayer.flow.report import report_suppressed
 from tracklayer.flow.routing import route
 from tracklayer.flow.tail import Tail
 from tracklayer.identity import IdFactory
@@ -40,6 +42,7 @@ class Ingest:
         clock: Clock,
         ids: IdFactory,
         metrics: Metrics,
+        counting: Counting,
         tail: Tail,
         options: IngestOptions,
     ) -> None:
@@ -48,6 +51,7 @@ class Ingest:
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
+        self._counting = counting
         self._tail = tail
         self._options = options
         self._queue = queue
@@ -130,12 +134,11 @@ class Ingest:
 
     def _hand_over(self, item: Acceptance) -> None:
         for delivery in item.deliveries:
-            counters = self._metrics.of(delivery.destination_id)
-            counters.accepted += 1
+            self._metrics.of(delivery.destination_id).accepted += 1
             if self._tail.watched:
                 self._tail.accepted(item, delivery)
             if delivery.state is DeliveryState.SUPPRESSED:
-                counters.suppressed += 1
+                report_suppressed(self._metrics, self._counting, delivery.destination_id, item.received_at)
             elif delivery.lease_until is None:
                 self._engine.notice(delivery.destination_id, item.received_at)
             else:
