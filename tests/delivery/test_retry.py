@@ -20,7 +20,7 @@ def due(policy: RetryPolicy, used: int, retry_after: float | None = None, seed: 
 
 def test_the_guides_policy_sends_six_times_and_uses_all_five_delays() -> None:
     policy = compile_policy(Retry(jitter=0))
-    assert schedule(policy) == (2, 10, 30, 120, 600)
+    assert policy.delays == (2, 10, 30, 120, 600)
     assert [due(policy, used) for used in range(6)] == [NOW + 2, NOW + 10, NOW + 30, NOW + 120, NOW + 600, None]
 
 
@@ -35,7 +35,7 @@ def test_the_guides_policy_sends_six_times_and_uses_all_five_delays() -> None:
     ],
 )
 def test_a_short_list_repeats_its_last_delay(attempts: int, backoff: Any, expected: tuple[float, ...]) -> None:
-    assert schedule(compile_policy(Retry(attempts=attempts, backoff=backoff))) == expected
+    assert compile_policy(Retry(attempts=attempts, backoff=backoff)).delays == expected
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,37 @@ def test_an_impossible_policy_is_refused_with_its_place(retry: Retry, place: str
 
 
 def test_thirty_days_in_all_are_allowed() -> None:
-    assert sum(schedule(compile_policy(Retry(attempts=30, backoff="1d")))) == 30 * 86400
+    assert sum(compile_policy(Retry(attempts=30, backoff="1d")).delays) == 30 * 86400
+
+
+def test_the_guides_policy_gives_up_after_12_minutes_and_42_seconds() -> None:
+    found = schedule(compile_policy(Retry()))
+    assert found.attempts == (0, 2, 12, 42, 162, 762)
+    assert found.longest == pytest.approx(762 * 1.1)
+
+
+def test_without_retries_there_is_the_first_attempt() -> None:
+    found = schedule(compile_policy(Retry(attempts=0)))
+    assert (found.attempts, found.longest) == ((0,), 0)
+
+
+@given(
+    attempts=st.integers(0, 20),
+    backoff=st.lists(st.integers(0, 3600), min_size=1, max_size=5),
+    jitter=st.floats(0, 1),
+    rng=st.randoms(),
+)
+def test_no_chance_makes_it_shorter_or_longer_than_the_schedule(
+    attempts: int, backoff: list[Any], jitter: float, rng: random.Random
+) -> None:
+    policy = compile_policy(Retry(attempts=attempts, backoff=backoff, jitter=jitter))
+    found = schedule(policy)
+    times = [NOW]
+    while (at := next_due(policy, len(times) - 1, times[-1], rng, None)) is not None:
+        times.append(at)
+    assert len(times) == len(found.attempts)
+    assert all(NOW + least - 1e-3 <= at for least, at in zip(found.attempts, times, strict=True))
+    assert times[-1] <= NOW + found.longest + 1e-3
 
 
 def test_retry_after_is_a_lower_bound_and_does_not_shorten() -> None:
@@ -104,5 +134,5 @@ def test_a_retry_is_never_early_and_jitter_adds_at_most_its_share(
         assert at is None
         return
     assert at is not None
-    least = max(schedule(policy)[used], retry_after or 0)
-    assert NOW + least - 1e-6 <= at <= NOW + least + schedule(policy)[used] * jitter + 1e-6
+    least = max(policy.delays[used], retry_after or 0)
+    assert NOW + least - 1e-6 <= at <= NOW + least + policy.delays[used] * jitter + 1e-6

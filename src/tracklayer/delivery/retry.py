@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import accumulate
 
 from tracklayer.errors import Invalid, pointer
 from tracklayer.model.destination import Duration, Retry
@@ -45,9 +46,21 @@ def compile_policy(retry: Retry) -> RetryPolicy:
     return RetryPolicy(repeated, retry.jitter)
 
 
-def schedule(policy: RetryPolicy) -> tuple[float, ...]:
-    """The delay before each retry, in seconds and without jitter."""
-    return policy.delays
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When the attempts of a delivery come that never succeeds, in seconds after its first.
+
+    How long a receiver takes to answer comes on top, and so does a Retry-After.
+    """
+
+    attempts: tuple[float, ...]  # without jitter; the first is 0
+    longest: float  # the last attempt's, where chance always adds the most
+
+
+def schedule(policy: RetryPolicy) -> Schedule:
+    """When a policy's attempts come."""
+    attempts = tuple(accumulate(policy.delays, initial=0.0))
+    return Schedule(attempts, attempts[-1] * (1 + policy.jitter))
 
 
 def next_due(
