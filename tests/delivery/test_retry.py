@@ -20,7 +20,7 @@ def due(policy: RetryPolicy, used: int, retry_after: float | None = None, seed: 
 
 def test_the_guides_policy_sends_six_times_and_uses_all_five_delays() -> None:
     policy = compile_policy(Retry(jitter=0))
-    assert policy.delays == (2, 10, 30, 120, 600)
+    assert list(policy.delays) == [2, 10, 30, 120, 600]
     assert [due(policy, used) for used in range(6)] == [NOW + 2, NOW + 10, NOW + 30, NOW + 120, NOW + 600, None]
 
 
@@ -71,13 +71,13 @@ def test_thirty_days_in_all_are_allowed() -> None:
 
 def test_the_guides_policy_gives_up_after_12_minutes_and_42_seconds() -> None:
     found = schedule(compile_policy(Retry()))
-    assert found.attempts == (0, 2, 12, 42, 162, 762)
+    assert list(found.attempts) == [0, 2, 12, 42, 162, 762]
     assert found.longest == pytest.approx(762 * 1.1)
 
 
 def test_without_retries_there_is_the_first_attempt() -> None:
     found = schedule(compile_policy(Retry(attempts=0)))
-    assert (found.attempts, found.longest) == ((0,), 0)
+    assert (list(found.attempts), found.longest) == ([0], 0)
 
 
 @given(
