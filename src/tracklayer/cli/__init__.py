@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tracklayer import __version__
-from tracklayer.cli import dead_letters, destinations, events, keys, local
+from tracklayer.cli import dead_letters, destinations, events, keys, local, people
 from tracklayer.errors import TrackLayerError
 from tracklayer.settings import SettingsError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 local.add_to(app)
 app.add_typer(keys.app)
+app.add_typer(people.app)
 app.add_typer(destinations.app)
 app.add_typer(events.app)
 app.add_typer(dead_letters.app)

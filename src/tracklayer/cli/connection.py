@@ -37,7 +37,7 @@ def connect(url: str | None, key: str | None) -> ApiClient:
         raise wrong_use(
             f"no API key: give --key or {KEY_VARIABLE}; the server printed its first admin key when it first started"
         )
-    return ApiClient(url or _local(settings), key)
+    return ApiClient(url or local_url(settings), key)
 
 
 def wrong_use(detail: str) -> typer.Exit:
@@ -46,7 +46,8 @@ def wrong_use(detail: str) -> typer.Exit:
     return typer.Exit(2)
 
 
-def _local(settings: Settings) -> str:
+def local_url(settings: Settings) -> str:
+    """Where a server with these settings answers on this machine. Exits where only the server can know."""
     if settings.port == 0:
         raise wrong_use(f"the settings say any free port: give --url or {URL_VARIABLE}")
     host = _EVERY_ADDRESS.get(settings.host, settings.host)

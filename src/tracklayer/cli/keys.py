@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tracklayer.cli.connection import AsJson, Key, Url, connect, wrong_use
+from tracklayer.cli.connection import AsJson, Key, Url, connect
+from tracklayer.cli.database import WorkspaceName, opened, refuse_workspace, show_first_key
 from tracklayer.cli.output import write_json
 from tracklayer.settings import Settings, load_settings
 
@@ -27,9 +28,7 @@ def create(
         list[str],
         typer.Option("--scope", help="events:write, events:read, destinations:read, destinations:write or admin."),
     ],
-    workspace: Annotated[
-        str | None, typer.Option("--workspace", help="The workspace; made where there is none.", show_default="default")
-    ] = None,
+    workspace: WorkspaceName = None,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
@@ -39,8 +38,7 @@ def create(
     With --url or --key it asks that server. Otherwise it writes to the database, which no server may be using.
     """
     if url or key:
-        if workspace:
-            raise wrong_use("--workspace is for the database of this machine: over the API, the key says which it is")
+        refuse_workspace(workspace)
         with connect(url, key) as client:
             made: dict[str, Any] = client.post("/v1/api-keys", {"name": name, "scopes": scope})
     else:
@@ -48,28 +46,16 @@ def create(
     if as_json:
         write_json(made)
         return
-    if made.get("first_admin_key"):
-        typer.echo(f"The database is new. Its first admin key, shown this once:\n\n  {made['first_admin_key']}\n")
+    show_first_key(made.get("first_admin_key"))
     typer.echo(f"The key {made['name']} ({', '.join(made['scopes'])}), shown this once:\n\n  {made['key']}\n")
 
 
 async def _create_here(settings: Settings, name: str, scopes: list[str], workspace: str | None) -> dict[str, Any]:
-    from tracklayer.errors import Conflict
     from tracklayer.operate.audit import COMMAND_LINE
     from tracklayer.operate.keys import DEFAULT_WORKSPACE
-    from tracklayer.service import Service, lock_data_dir
-    from tracklayer.startup import explained
 
-    with explained(settings):
-        service = Service(settings)
-        try:
-            with lock_data_dir(settings.data_dir):
-                first = await service.prepare()
-                owner = await service.keys.workspace(workspace or DEFAULT_WORKSPACE)
-                record, text = await service.keys.create(owner.id, name=name, scopes=scopes, author=COMMAND_LINE)
-        except Conflict as error:
-            raise Conflict(f"{error.detail}: ask that server, with --url and --key", code=error.code) from error
-        finally:
-            await service.close()
+    async with opened(settings) as (service, first):
+        owner = await service.keys.workspace(workspace or DEFAULT_WORKSPACE)
+        record, text = await service.keys.create(owner.id, name=name, scopes=scopes, author=COMMAND_LINE)
     made = {"id": record.id, "name": record.name, "scopes": sorted(record.scopes), "key": text}
     return {**made, "first_admin_key": first} if first else made

@@ -66,9 +66,9 @@ class DemoServer:
         return status
 
     def complaints(self) -> list[str]:
-        """The warnings and errors of its log."""
+        """The warnings and errors of its log; what it says to people is indented."""
         lines = self._log.read_text(errors="replace").splitlines()
-        return [line for line in lines if '"level":"info"' not in line]
+        return [line for line in lines if line.strip() and not line.startswith("  ") and '"level":"info"' not in line]
 
     def _environment(self) -> dict[str, str]:
         """Ours without the user's settings, which are not meant for a demo."""

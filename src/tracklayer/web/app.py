@@ -17,9 +17,11 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from tracklayer import __version__
 from tracklayer.service import Service
 from tracklayer.web.api.access import KeysController, SecretsController
+from tracklayer.web.api.audit import audit
 from tracklayer.web.api.deliveries import DeadLettersController, DeliveriesController
 from tracklayer.web.api.destinations import DestinationsController
 from tracklayer.web.api.events import EventsController
+from tracklayer.web.api.people import PeopleController
 from tracklayer.web.api.system import all_presets, healthz, metrics, readyz
 from tracklayer.web.console.app import create_console
 from tracklayer.web.exchange import ApiRequest, ApiResponse
@@ -74,6 +76,8 @@ def _api(service: Service) -> Litestar:
             DeadLettersController,
             SecretsController,
             KeysController,
+            PeopleController,
+            audit,
             all_presets,
             healthz,
             readyz,

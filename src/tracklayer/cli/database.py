@@ -1,0 +1,59 @@
+"""How commands reach the database of this machine, where no server is running."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from tracklayer.cli.connection import wrong_use
+from tracklayer.settings import Settings
+
+if TYPE_CHECKING:
+    from tracklayer.service import Service
+
+WorkspaceName = Annotated[
+    str | None, typer.Option("--workspace", help="The workspace; made where there is none.", show_default="default")
+]
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Service, str | None]]:
+    """A service that does not deliver, and the first admin key where the database is new.
+
+    Raises `StartError`, also where a server is using the data directory.
+    """
+    from tracklayer.service import Service
+    from tracklayer.startup import explained
+
+    with explained(settings):
+        service = Service(settings)
+        try:
+            with _lock(settings):
+                yield service, await service.prepare()
+        finally:
+            await service.close()
+
+
+def refuse_workspace(workspace: str | None) -> None:
+    """Exit where a workspace is named for a command that calls a server."""
+    if workspace:
+        raise wrong_use("--workspace is for the database of this machine: over the API, the key says which it is")
+
+
+def show_first_key(key: str | None, *, aside: bool = False) -> None:
+    """Say the admin key of a database that is new; `aside` on standard error, where the output is for programs."""
+    if key:
+        typer.echo(f"The database is new. Its first admin key, shown this once:\n\n  {key}\n", err=aside)
+
+
+def _lock(settings: Settings) -> TextIO:
+    from tracklayer.errors import Conflict
+    from tracklayer.service import lock_data_dir
+
+    try:
+        return lock_data_dir(settings.data_dir)
+    except Conflict as error:
+        raise Conflict(f"{error.detail}: ask that server, with --url and --key", code=error.code) from error
