@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracklayer.identity import IdFactory
+from tracklayer.identity import IdFactory, first_id
 
 NOW = 1_777_977_000.123
 UUID7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -127,3 +127,14 @@ def test_the_same_seed_and_clock_make_the_same_ids() -> None:
 
 def test_two_seeds_make_different_ids() -> None:
     assert factory(rng=random.Random(1)).event_uuid() != factory(rng=random.Random(2)).event_uuid()
+
+
+@given(st.floats(0, 2_000_000_000), st.floats(0, 2_000_000_000))
+def test_the_ids_of_a_time_and_later_are_those_from_its_first_id_on(made_at: float, at: float) -> None:
+    made = factory(Hands(made_at)).new("dlv")
+    assert (made >= first_id("dlv", at)) == (int(made_at * 1000) >= int(at * 1000))
+
+
+def test_there_is_a_first_id_for_any_time() -> None:
+    assert first_id("dlv", -62_135_596_800) == "dlv_0000000000"
+    assert first_id("dlv", 253_402_300_799) < "dlv_" + "z" * 26

@@ -14,6 +14,15 @@ _TAIL_BITS = 60  # the part that counts within one millisecond; 15 hex digits, 1
 _TAIL_END = 1 << _TAIL_BITS
 
 
+def first_id(prefix: str, at: float) -> str:
+    """Where the ids begin that `IdFactory.new(prefix)` makes from `at` (unix seconds) on: none of them sorts before it.
+
+    So a range of time is a range of ids, as exactly as ids are made at the time of what they name.
+    """
+    millisecond = min(max(0, int(at * 1000)), (1 << 48) - 1)
+    return f"{prefix}_" + "".join(_PAIRS[millisecond >> shift & 1023] for shift in range(40, -1, -10))
+
+
 class IdFactory:
     """Makes UUIDv7 numbers (RFC 9562, section 5.7), each greater than the one before, and writes them in two ways.
 

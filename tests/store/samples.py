@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from tracklayer.errors import Unavailable
+from tracklayer.identity import first_id
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import DestinationConfig, DestinationStatus, Transport
-from tracklayer.model.event import Event, event_to_json
+from tracklayer.model.event import Event, Json, event_to_json
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.records import DestinationRecord, VersionRecord
 from tracklayer.model.work import Acceptance, Attempt, KeptRequest, NewDelivery, Settlement
@@ -21,9 +22,17 @@ WORKSPACE = "ws_1"
 OTHER_WORKSPACE = "ws_2"
 
 
-def event(event_id: str = "ord_1", *, name: str = "purchase", at: float = NOW) -> Event:
-    """An event that was received at `at`."""
-    return Event(event_id=event_id, event_name=name, occurred_at=rfc3339(at), received_at=rfc3339(at))
+def event(
+    event_id: str = "ord_1", *, name: str = "purchase", at: float = NOW, user: Mapping[str, Json] | None = None
+) -> Event:
+    """An event that was received at `at`; `user` is its `user_data`."""
+    return Event(
+        event_id=event_id,
+        event_name=name,
+        occurred_at=rfc3339(at),
+        received_at=rfc3339(at),
+        user_data=dict(user or {}),
+    )
 
 
 def acceptance(
@@ -38,13 +47,15 @@ def acceptance(
     state: DeliveryState = DeliveryState.PENDING,
     reason: str | None = None,
     lease_until: float | None = None,
+    user: Mapping[str, Json] | None = None,
 ) -> Acceptance:
     """An event on its way into the store, with one delivery to each destination of `to`."""
-    pk = f"evt_{workspace}_{at:.3f}_{event_id}"
-    made = event(event_id, name=name, at=at)
+    made = event(event_id, name=name, at=at, user=user)
+    rest = f"{workspace}_{event_id}"
+    pk = f"{first_id('evt', at)}_{rest}"
     deliveries = tuple(
         NewDelivery(
-            id=f"dlv_{pk}_{destination_id}",
+            id=f"{first_id('dlv', at)}_{rest}_{destination_id}",
             destination_id=destination_id,
             version=version,
             state=state,

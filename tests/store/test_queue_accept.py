@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from tests.store.samples import (
     LEASE,
@@ -24,8 +25,10 @@ from tests.store.samples import (
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import Event, event_to_json
 from tracklayer.model.work import Acceptance, Accepted
-from tracklayer.store import History, Queue
+from tracklayer.store import Database, History, Queue
 from tracklayer.store.history import DeliveryFilter
+from tracklayer.store.search import LONGEST_USER
+from tracklayer.store.tables import event_users
 
 
 async def stored_ids(history: History, workspace: str = WORKSPACE) -> list[str]:
@@ -250,3 +253,42 @@ async def test_a_test_is_stored_whatever_came_before_and_makes_no_live_event_a_d
     assert (stored.test, stored.received_at) == (False, NOW + 2)
     assert len(await stored_ids(history)) == 4
     assert await queue.accept([acceptance(at=NOW + 4)]) == [Accepted(True, NOW + 2)]
+
+
+async def users_of(database: Database, item: Acceptance) -> set[str]:
+    """The texts by which the user of a stored event is found."""
+    statement = select(event_users.c.user_key).where(
+        event_users.c.workspace_id == item.workspace_id, event_users.c.event_pk == item.pk
+    )
+    return await database.read(lambda connection: set(connection.execute(statement).scalars()))
+
+
+async def test_an_event_is_kept_under_whatever_names_its_user(queue: Queue, database: Database) -> None:
+    user = {"external_id": " u_1 ", "anonymous_id": "A-1", "email": "Ann@Shop.example ", "phone": "+15551234567"}
+    item = acceptance(user=user | {"email_hash": "ab", "name": "Ann"})
+
+    await queue.accept([item])
+
+    assert await users_of(database, item) == {"u_1", "A-1", "ann@shop.example", "+15551234567"}
+
+
+async def test_two_fields_that_say_the_same_are_one_row(queue: Queue, database: Database) -> None:
+    item = acceptance(user={"external_id": "Ann@shop.example", "email": "ann@shop.example"})
+    await queue.accept([item])
+    assert await users_of(database, item) == {"ann@shop.example"}
+
+
+@pytest.mark.parametrize("value", [None, "", " ", 7, True, ["u_1"], {"id": "u_1"}, "x" * (LONGEST_USER + 1)])
+async def test_what_is_no_name_of_a_user_is_kept_in_the_event_only(
+    queue: Queue, database: Database, value: object
+) -> None:
+    item = acceptance(user={"external_id": value})
+    await queue.accept([item])
+    assert await users_of(database, item) == set()
+
+
+async def test_a_duplicate_has_no_row_of_its_own(queue: Queue, database: Database) -> None:
+    again = acceptance(user={"external_id": "u_1"}, at=NOW + 1)
+    await queue.accept([acceptance()])
+    await queue.accept([again])
+    assert await users_of(database, again) == set()

@@ -13,7 +13,8 @@ from tracklayer.model.event import encode_json, event_from_json
 from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Settlement, Work
 from tracklayer.store.database import Database
 from tracklayer.store.history import read_kept_requests
-from tracklayer.store.tables import DEAD, PENDING, attempts, deliveries, event_keys, events, kept_requests
+from tracklayer.store.search import user_keys
+from tracklayer.store.tables import DEAD, PENDING, attempts, deliveries, event_keys, event_users, events, kept_requests
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ class Queue:
         self._select_due = database.statement(_DUE)
         self._lease = database.statement(_LEASE)
         self._insert_events = database.statement(insert(events))
+        self._insert_users = database.statement(insert(event_users))
         self._insert_deliveries = database.statement(insert(deliveries))
         self._end_leases = database.statement(_SETTLE)
         # A settlement is tried again when its commit's outcome is unknown, so an attempt may be there already.
@@ -74,6 +76,7 @@ class Queue:
             answers, fresh = _deduplicate(items, self._recent(connection, items), self._dedup_window)
             self._insert_events.run(connection, map(_event_row, fresh))
             self._upsert_keys.run(connection, map(_key_row, fresh))
+            self._insert_users.run(connection, (row for item in fresh for row in _user_rows(item)))
             rows = (self._delivery_row(item, new) for item in fresh for new in item.deliveries)
             self._insert_deliveries.run(connection, rows)
             return answers
@@ -280,6 +283,11 @@ def _key_row(item: Acceptance) -> dict[str, object]:
         "event_pk": item.pk,
         "accepted_at": 0.0 if item.test else item.received_at,  # older than any window: no live event is its duplicate
     }
+
+
+def _user_rows(item: Acceptance) -> list[dict[str, object]]:
+    of = {"workspace_id": item.workspace_id, "event_pk": item.pk}
+    return [{"user_key": key, **of} for key in user_keys(item.event)]
 
 
 _DUE = (
