@@ -24,9 +24,11 @@ from tracklayer.operate.audit import SYSTEM, Audit
 from tracklayer.operate.dead_letters import DeadLetters
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.explain import Explain
+from tracklayer.operate.health import Vitals
 from tracklayer.operate.keys import DEFAULT_WORKSPACE, Keys
 from tracklayer.operate.passwords import Passwords
 from tracklayer.operate.people import People
+from tracklayer.operate.recent import Recent
 from tracklayer.operate.rehearsal import Rehearsals
 from tracklayer.operate.review import Reviews
 from tracklayer.operate.secrets import Secrets
@@ -117,6 +119,8 @@ class Service:
         self.dead_letters = DeadLetters(
             self.catalog, self.history, self._queue, self.engine, attempter, self.audit, self.clock
         )
+        self.health = Vitals(self.catalog, counts, self._queue, self.clock)
+        self.recent = Recent(self.catalog, self.history, self.clock)
         self.explain = Explain(self.catalog, self.history, self.clock)
         self.rehearsals = Rehearsals(
             self.catalog, self.destinations, self._queue, self.engine, attempter, self.clock, self.ids
