@@ -24,6 +24,7 @@ from tracklayer.operate.audit import SYSTEM, Audit
 from tracklayer.operate.dead_letters import DeadLetters
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.explain import Explain
+from tracklayer.operate.health import Vitals
 from tracklayer.operate.keys import DEFAULT_WORKSPACE, Keys
 from tracklayer.operate.passwords import Passwords
 from tracklayer.operate.people import People
@@ -118,6 +119,7 @@ class Service:
         self.dead_letters = DeadLetters(
             self.catalog, self.history, self._queue, self.engine, attempter, self.audit, self.clock
         )
+        self.health = Vitals(self.catalog, counts, self._queue, self.clock)
         self.recent = Recent(self.catalog, self.history, self.clock)
         self.explain = Explain(self.catalog, self.history, self.clock)
         self.rehearsals = Rehearsals(
