@@ -15,6 +15,7 @@ from sqlalchemy import event as engine_event
 from tests.store.samples import LEASE, NOW, WINDOW, WORKSPACE, acceptance, settlement
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.store import Database, History, Queue
+from tracklayer.store.counts import MINUTE, Counts
 from tracklayer.store.history import DeliveryFilter
 
 Act = Callable[[Queue, History], Awaitable[object]]
@@ -125,4 +126,51 @@ async def test_after_a_crash_only_what_waits_is_looked_at(
     await queue.release_all(now=NOW)
     await queue.backlog()
 
-    assert plans(path, statements) == ["SCAN deliveries USING INDEX ix_deliveries_pending"] * 3
+    steps = [step for step in plans(path, statements) if " deliveries " in step]
+    assert [step.partition(" INDEX ")[2] for step in steps[:-1]] == ["ix_deliveries_pending"] * 3, steps
+    assert steps[-1] == "SEARCH deliveries USING PRIMARY KEY (id=?)"  # the oldest of each destination
+
+
+COUNTED: dict[str, tuple[Callable[[Counts], Awaitable[object]], list[str]]] = {
+    "by hour": (
+        lambda counts: counts.by_hour(["dst_1", "dst_2"], since=0),
+        ["PRIMARY KEY (destination_id=? AND step=? AND slot>?)"],
+    ),
+    "latencies": (
+        lambda counts: counts.latencies(["dst_1", "dst_2"], since=0),
+        ["PRIMARY KEY (destination_id=? AND step=? AND slot>?)"],
+    ),
+    "slots": (
+        lambda counts: counts.slots("dst_1", MINUTE, since=0, width=600),
+        ["PRIMARY KEY (destination_id=? AND step=? AND slot>?)"],
+    ),
+    "oldest": (
+        lambda counts: counts.oldest(MINUTE, before=9),
+        ["sqlite_autoindex_destinations_1", "PRIMARY KEY (destination_id=? AND step=?)"],
+    ),
+    "forget": (
+        lambda counts: counts.forget("dst_1", MINUTE, before=9),
+        ["PRIMARY KEY (destination_id=? AND step=? AND slot<?)"],
+    ),
+    "dead": (lambda counts: counts.dead(WORKSPACE), ["ix_deliveries_cause (workspace_id=? AND test=?)"]),
+    "all dead": (
+        lambda counts: counts.all_dead(WORKSPACE, most=9),
+        ["ix_deliveries_cause (workspace_id=? AND test=?)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("ask, ways", COUNTED.values(), ids=COUNTED)
+async def test_what_was_counted_is_found_without_the_log(
+    path: Path,
+    database: Database,
+    statements: list[str],
+    ask: Callable[[Counts], Awaitable[object]],
+    ways: list[str],
+) -> None:
+    await ask(Counts(database))
+
+    found = plans(path, statements)
+    looks = [step for step in found if step.startswith(("SEARCH", "SCAN")) and "(subquery" not in step]
+    assert looks, found
+    assert all(any(way in step for way in ways) for step in looks), found

@@ -136,17 +136,24 @@ class Queue:
         return await self._database.write(work, long=True)
 
     async def backlog(self) -> list[Backlog]:
-        """What waits, for every destination that has anything waiting."""
-        statement = (
+        """What waits, for every destination that has anything waiting.
+
+        Ids are ordered by time, so the least id is the oldest; only of that one a row is looked up.
+        """
+        waiting = (
             select(
                 deliveries.c.destination_id,
                 func.count().label("depth"),
-                func.min(deliveries.c.created_at).label("oldest_at"),
+                func.min(deliveries.c.id).label("oldest"),
                 func.min(deliveries.c.available_at).label("next_at"),
             )
             .where(PENDING)
             .group_by(deliveries.c.destination_id)
+            .subquery()
         )
+        statement = select(
+            waiting.c.destination_id, waiting.c.depth, deliveries.c.created_at.label("oldest_at"), waiting.c.next_at
+        ).join_from(waiting, deliveries, deliveries.c.id == waiting.c.oldest)
         return await self._database.read(
             lambda connection: [Backlog(**row) for row in connection.execute(statement).mappings()]
         )
