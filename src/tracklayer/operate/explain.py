@@ -8,8 +8,9 @@ from tracklayer.catalog import Catalog, Destination
 from tracklayer.errors import NotFound
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import DestinationStatus
-from tracklayer.model.event import event_fields
+from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.pipeline.consent import evaluate_consent
+from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
 from tracklayer.store import History
 from tracklayer.store.history import StoredDelivery, StoredEvent
@@ -53,20 +54,44 @@ class Explain:
             for destination in self._catalog.tenant(workspace_id).destinations.values()
         ]
 
+    def verdicts(self, workspace_id: str, fields: dict[str, Json]) -> tuple[Event, list[Explanation]]:
+        """What every destination would do with an event that is not stored, if it came in now; the event is canonical.
+
+        Nothing is stored. Raises `Invalid` with a pointer into `fields`.
+        """
+        now = self._clock.now()
+        event = normalize(fields, now=now, new_id=lambda: "unstored")
+        return event, [
+            _foretell(destination, event, now)
+            for destination in self._catalog.tenant(workspace_id).destinations.values()
+        ]
+
 
 def _explain(destination: Destination, stored: StoredEvent, delivery: StoredDelivery | None, now: float) -> Explanation:
-    steps = [_status_step(destination, stored), *_filter_steps(destination, stored)]
-    matched = all(step.passed for step in steps if step.step.startswith("filter"))
-    if matched:
-        steps += [_consent_step(destination, stored), _suppression_step(destination, stored, now)]
+    steps, matched = _steps(destination, stored.event, stored.received_at, now)
     steps.append(_delivery_step(delivery))
     reason = steps[-1].reason if delivery else next((s.reason for s in steps if not s.passed), steps[-1].reason)
     return Explanation(destination=destination, matched=matched, reason=reason, steps=steps, delivery=delivery)
 
 
-def _status_step(destination: Destination, stored: StoredEvent) -> Step:
+def _foretell(destination: Destination, event: Event, now: float) -> Explanation:
+    steps, matched = _steps(destination, event, now, now)
+    reason = next((step.reason for step in steps if not step.passed), "a delivery would be made and sent")
+    return Explanation(destination=destination, matched=matched, reason=reason, steps=steps, delivery=None)
+
+
+def _steps(destination: Destination, event: Event, received_at: float, now: float) -> tuple[list[Step], bool]:
+    """The questions that routing asks, and whether the filter matches."""
+    steps = [_status_step(destination, received_at), *_filter_steps(destination, event)]
+    matched = all(step.passed for step in steps if step.step.startswith("filter"))
+    if matched:
+        steps += [_consent_step(destination, event), _suppression_step(destination, event, now)]
+    return steps, matched
+
+
+def _status_step(destination: Destination, received_at: float) -> Step:
     status = destination.record.status
-    if destination.record.created_at > stored.received_at:
+    if destination.record.created_at > received_at:
         return Step(step="status", passed=False, reason="the destination was created after the event was received")
     reasons = {
         DestinationStatus.ACTIVE: "the destination is active",
@@ -76,20 +101,20 @@ def _status_step(destination: Destination, stored: StoredEvent) -> Step:
     return Step(step="status", passed=status is DestinationStatus.ACTIVE, reason=reasons[status])
 
 
-def _filter_steps(destination: Destination, stored: StoredEvent) -> list[Step]:
-    found = destination.plan.filter.explain(event_fields(stored.event))
+def _filter_steps(destination: Destination, event: Event) -> list[Step]:
+    found = destination.plan.filter.explain(event_fields(event))
     if not found:
         return [Step(step="filter", passed=True, reason="there is no filter: every event matches")]
     return [Step(step=f"filter {each.path}", passed=each.matched, reason=each.reason) for each in found]
 
 
-def _consent_step(destination: Destination, stored: StoredEvent) -> Step:
-    verdict = evaluate_consent(destination.plan.config.consent, stored.event.consent)
+def _consent_step(destination: Destination, event: Event) -> Step:
+    verdict = evaluate_consent(destination.plan.config.consent, event.consent)
     return Step(step="consent", passed=verdict.allowed, reason=verdict.reason or "nothing is required that is missing")
 
 
-def _suppression_step(destination: Destination, stored: StoredEvent, now: float) -> Step:
-    suppression = destination.suppression(event_fields(stored.event), now)
+def _suppression_step(destination: Destination, event: Event, now: float) -> Step:
+    suppression = destination.suppression(event_fields(event), now)
     if suppression is None:
         return Step(step="suppression", passed=True, reason="no suppression covers this event")
     return Step(step="suppression", passed=False, reason=f"suppression {suppression.id}: {suppression.reason}")

@@ -1,0 +1,80 @@
+"""What would become of an event that somebody pasted: every destination's answer, and nothing stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.virtual_time import in_virtual_time
+from tests.world import World, running
+from tracklayer.errors import Invalid
+from tracklayer.model.destination import DestinationStatus
+from tracklayer.model.event import Json
+from tracklayer.operate.explain import Explanation
+
+
+def verdicts(world: World, fields: dict[str, Json]) -> dict[str, Explanation]:
+    _, found = world.service.explain.verdicts(world.workspace_id, fields)
+    return {each.destination.plan.config.name: each for each in found}
+
+
+@in_virtual_time
+async def test_every_destination_says_what_it_would_do_and_why(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.destination("wants_it", filter={"event_name": ["purchase"]})
+        await world.destination("wants_refunds", filter={"event_name": ["refund"], "platform": ["web"]})
+        await world.destination("asks_consent", consent={"requires": ["ad_storage"]})
+        await world.destination("draft", status="draft")
+        suppressed = await world.destination("suppressed")
+        await world.service.destinations.suppress(
+            world.workspace_id, suppressed, event_filter={}, reason="they move", until=None, author="test"
+        )
+        found = verdicts(world, {"event_name": "purchase", "platform": "web"})
+        assert {name: (each.matched, all(step.passed for step in each.steps)) for name, each in found.items()} == {
+            "wants_it": (True, True),
+            "wants_refunds": (False, False),
+            "asks_consent": (True, False),
+            "draft": (True, False),
+            "suppressed": (True, False),
+        }
+        assert found["wants_it"].reason == "a delivery would be made and sent"
+        assert "refund" in found["wants_refunds"].reason
+        assert [step.step for step in found["wants_refunds"].steps] == [
+            "status",
+            "filter event_name",
+            "filter platform",
+        ]
+        assert "ad_storage" in found["asks_consent"].reason
+        assert "draft" in found["draft"].reason
+        assert "they move" in found["suppressed"].reason
+        assert await world.deliveries() == []
+
+
+@in_virtual_time
+async def test_it_foretells_what_comes_true(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.destination("a", filter={"properties.value": {"$gte": 100}})
+        await world.destination("b", filter={"properties.value": {"$lt": 100}})
+        foretold = verdicts(world, {"event_name": "purchase", "properties": {"value": 5}})
+        await world.send("ord_1", properties={"value": 5})
+        _, explained = await world.service.explain.event(world.workspace_id, "ord_1")
+        for each in explained:
+            told = foretold[each.destination.plan.config.name]
+            assert (told.matched, told.steps) == (each.matched, each.steps[:-1])
+        assert {each.destination.plan.config.name for each in explained if each.delivery} == {
+            name for name, each in foretold.items() if all(step.passed for step in each.steps)
+        }
+
+
+@in_virtual_time
+async def test_aliases_are_read_and_what_is_no_event_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", filter={"user_data.external_id": "u_1"})
+        event, (told,) = world.service.explain.verdicts(world.workspace_id, {"event_name": "x", "user_id": "u_1"})
+        assert (told.matched, event.user_data["external_id"]) == (True, "u_1")
+        assert told.destination.record.status is DestinationStatus.ACTIVE
+        assert told.destination.id == made
+        with pytest.raises(Invalid) as refused:
+            verdicts(world, {"event_id": "x"})
+        assert refused.value.pointer == "/event_name"
