@@ -14,6 +14,7 @@ from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.work import KeptRequest, Work
 from tracklayer.operate.body_diff import body_diff, line_diff
 from tracklayer.operate.destinations import Destinations
+from tracklayer.operate.draft import DestinationDraft
 from tracklayer.operate.rehearsal import SYNTHETIC_EVENT
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
@@ -103,9 +104,18 @@ class Reviews:
         """
         standing = self._destinations.get(workspace_id, destination_id)
         proposed = await self._destinations.proposed(workspace_id, destination_id, overrides, version)
+        return await self._comparison(standing, proposed)
+
+    async def compare_draft(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> Comparison:
+        """The same, for the configuration that a save of `draft` would make. Raises what that save would."""
+        standing = self._destinations.get(workspace_id, destination_id)
+        proposed = self._destinations.drafted(workspace_id, draft, standing_id=destination_id)
+        return await self._comparison(standing, proposed)
+
+    async def _comparison(self, standing: Destination, proposed: Destination) -> Comparison:
         compared = changed = failing = 0
         diffs: list[BodyChange] = []
-        for event in await self._matching(workspace_id, standing, proposed):
+        for event in await self._matching(standing.record.workspace_id, standing, proposed):
             await self._clock.sleep(0)  # a hundred large bodies must not hold deliveries up
             before, after = self._outcome(standing, event), self._outcome(proposed, event)
             compared += 1

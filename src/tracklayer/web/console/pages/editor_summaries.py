@@ -1,0 +1,87 @@
+"""Each step of the editor in one line."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tracklayer.delivery.limits import PROFILES
+from tracklayer.model.destination import Retry
+from tracklayer.model.event import Json
+from tracklayer.web.console.pages.editor_form import Values, read, read_json
+from tracklayer.web.console.pages.retry_timeline import Timeline, timeline
+from tracklayer.web.console.words import duration
+
+
+def summaries(values: Values, *, signed: bool) -> dict[str, str]:
+    """Each step in one line; empty where there is nothing to say yet."""
+    return {
+        "transport": _transport_line(values, signed=signed),
+        "filter": _filter_line(values),
+        "template": _template_line(values),
+        "retry": _retry_line(values),
+    }
+
+
+def _transport_line(values: Values, *, signed: bool) -> str:
+    host = urlsplit(values["url"].strip()).netloc
+    if not host:
+        return ""
+    count = _length(values["headers"])
+    headers = [f"{count} header{'s' if count != 1 else ''}"] if count else []
+    return " · ".join([f"{values['method']} {host}", *headers, "signed" if signed else "not signed"])
+
+
+def _filter_line(values: Values) -> str:
+    try:
+        found = read_json(values["filter"]) if values["filter"].strip() else {}
+    except ValueError:
+        return ""
+    if not isinstance(found, dict):
+        return ""
+    keys = [
+        ", ".join(map(str, value)) if isinstance(value, list) and len(value) <= 2 else f"{key}"
+        for key, value in found.items()
+    ]
+    consent = [f"needs {values['consent_requires'].strip()}"] if values["consent_requires"].strip() else []
+    return " · ".join([*(keys or ["every event"]), *consent])
+
+
+def _template_line(values: Values) -> str:
+    lines = values["template"].strip().count("\n") + 1
+    shape = f"{lines} line{'s' if lines != 1 else ''}" if values["template"].strip() else "the canonical event"
+    return " · ".join(
+        [shape, f"missing: {values['on_missing']}", *(["schema"] if values["body_schema"].strip() else [])]
+    )
+
+
+def _retry_line(values: Values) -> str:
+    drawn = planned(read(values, None).draft)
+    if drawn is None:
+        return ""
+    retries = len(drawn.marks) - 1
+    line = f"{retries} retr{'y' if retries == 1 else 'ies'} in {duration(drawn.gives_up)}" if retries else "no retry"
+    rate = values["rate"]
+    pace = f"{PROFILES[rate]:g}" if rate in PROFILES else values["events_per_second"].strip() if rate else ""
+    return f"{line} · {pace}/s" if pace else line
+
+
+def _length(headers: str) -> int:
+    try:
+        found = read_json(headers) if headers.strip() else {}
+    except ValueError:
+        return 0
+    return len(found) if isinstance(found, dict) else 0
+
+
+def _is_short(value: Json) -> bool:
+    return isinstance(value, list) and 0 < len(value) <= 2
+
+
+def planned(draft: dict[str, Json]) -> Timeline | None:
+    """The attempts of a draft on a line; None for a retry policy that is not possible."""
+    try:
+        return timeline(msgspec.convert(draft["retry"], Retry))
+    except msgspec.ValidationError:
+        return None

@@ -1,0 +1,161 @@
+"""The synthetic test as six stages: how far it came, how long it took, and what to change where it failed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tracklayer.model.delivery import DeliveryState, Failure, Response
+from tracklayer.operate.rehearsal import Rehearsal
+from tracklayer.service import Service
+from tracklayer.store.history import DeliveryFilter
+
+RECENT_TESTS = 20
+
+StageState = Literal["passed", "failed", "skipped"]
+
+_FAILURES: dict[str, tuple[str, str]] = {
+    "dns": ("The host name leads to no address.", "url"),
+    "connect": ("Nothing accepts connections at that address.", "url"),
+    "tls": ("The receiver's certificate or its TLS is not acceptable.", "url"),
+    "timeout": ("The receiver took longer than the timeout allows.", "timeout"),
+    "reset": ("The receiver cut the connection before it answered.", "url"),
+    "protocol": ("What came back is not HTTP: perhaps the port is another service's.", "url"),
+    "refused_address": ("This address is inside of a private network, which the settings do not allow.", "url"),
+}
+_STATUSES: dict[int, tuple[str, str]] = {
+    400: ("The receiver does not accept the body.", "template"),
+    401: ("The receiver does not accept the credentials.", "headers"),
+    403: ("The receiver does not allow this: the credentials lack a right, or the signature is refused.", "headers"),
+    404: ("There is nothing at this path.", "url"),
+    405: ("The receiver wants another method.", "method"),
+    410: ("The receiver says that this address is gone for good.", "url"),
+    413: ("The body is larger than the receiver takes.", "template"),
+    415: ("The receiver does not take this Content-Type.", "headers"),
+    422: ("The receiver understands the body and refuses what is in it.", "template"),
+    429: ("The receiver asks to be sent less: set a rate limit.", "rate"),
+}
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the six, with what came of it."""
+
+    name: str
+    state: StageState
+    said: str
+    milliseconds: float | None = None
+    meaning: str = ""  # what a failure means
+    field: str = ""  # of the form: what to change
+
+
+def stages(rehearsal: Rehearsal) -> list[Stage]:
+    """Filter, consent, render, sign, send and response, in turn; after a failure the rest is skipped."""
+    found: list[Stage] = []
+    for name, judge in (
+        ("filter", _filter),
+        ("consent", _consent),
+        ("render", _render),
+        ("sign", _sign),
+        ("send", _send),
+        ("response", _response),
+    ):
+        failed = any(stage.state == "failed" for stage in found)
+        found.append(Stage(name=name, state="skipped", said="not reached") if failed else judge(rehearsal))
+    return found
+
+
+def passed(rehearsal: Rehearsal) -> bool:
+    """Whether the test arrived."""
+    return rehearsal.state is DeliveryState.DELIVERED
+
+
+async def has_passed_test(service: Service, workspace_id: str, destination_id: str, version: int) -> bool:
+    """Whether one of the newest tests of a destination was delivered by this version."""
+    wanted = DeliveryFilter(destination_id=destination_id, state=DeliveryState.DELIVERED, test=True)
+    found = await service.history.deliveries(workspace_id, wanted, limit=RECENT_TESTS)
+    return any(each.version == version for each in found)
+
+
+def _filter(rehearsal: Rehearsal) -> Stage:
+    if rehearsal.filter_reason is None:
+        return Stage(name="filter", state="passed", said="the event matches")
+    meaning = "Live events like this one are not sent. Change the filter, or test with an event that it lets through."
+    return Stage(name="filter", state="failed", said=rehearsal.filter_reason, meaning=meaning, field="filter")
+
+
+def _consent(rehearsal: Rehearsal) -> Stage:
+    consent = rehearsal.consent
+    if consent is not None and not consent.allowed:
+        meaning = "Without this consent nothing is sent: that may be just what you want."
+        said = consent.reason or "denied"
+        return Stage(name="consent", state="failed", said=said, meaning=meaning, field="consent_requires")
+    if rehearsal.suppressed is not None:
+        meaning = "A suppression of this destination keeps the event back until it is lifted."
+        return Stage(name="consent", state="failed", said=rehearsal.suppressed, meaning=meaning)
+    return Stage(name="consent", state="passed", said="nothing that is required is missing")
+
+
+def _render(rehearsal: Rehearsal) -> Stage:
+    failure = rehearsal.failure
+    if failure is None:
+        lacking = list(dict.fromkeys(each.path for each in rehearsal.missing))
+        said = f"the event has no {', '.join(lacking)}" if lacking else "every field is there"
+        return Stage(name="render", state="passed", said=said, milliseconds=_preparing(rehearsal))
+    field = "headers" if failure.detail.startswith("the header") else "template"
+    field = "url" if failure.detail.lower().startswith("the url") else field
+    meaning = "There is nothing to send. A live event like this one would go straight to the dead letters."
+    return Stage(name="render", state="failed", said=failure.detail, meaning=meaning, field=field)
+
+
+def _sign(rehearsal: Rehearsal) -> Stage:
+    if rehearsal.verified is None:
+        return Stage(name="sign", state="skipped", said="not signed: the receiver cannot tell who sent this")
+    if rehearsal.verified:
+        return Stage(name="sign", state="passed", said="signed, and verified as a receiver would")
+    meaning = "The signature that was made does not verify."
+    return Stage(name="sign", state="failed", said="not verified", meaning=meaning, field="signing_secret")
+
+
+def _send(rehearsal: Rehearsal) -> Stage:
+    result = rehearsal.result
+    if result is None:
+        return Stage(name="send", state="skipped", said="not reached")
+    if isinstance(result, Failure):
+        meaning, field = _FAILURES.get(result.kind, ("", "url"))
+        took = result.timings.total_ms
+        return Stage(name="send", state="failed", said=result.detail, milliseconds=took, meaning=meaning, field=field)
+    request = rehearsal.prepared.request if rehearsal.prepared else None
+    size = len(request.body or b"") if request else 0
+    return Stage(name="send", state="passed", said=f"{size} bytes", milliseconds=result.timings.first_byte_ms)
+
+
+def _response(rehearsal: Rehearsal) -> Stage:
+    result, attempted = rehearsal.result, rehearsal.attempted
+    if not isinstance(result, Response) or attempted is None:
+        return Stage(name="response", state="skipped", said="not reached")
+    rule, took = attempted.verdict.rule, result.timings.total_ms
+    if passed(rehearsal):
+        return Stage(name="response", state="passed", said=rule, milliseconds=took)
+    meaning, field = _meaning(result.status)
+    return Stage(name="response", state="failed", said=rule, milliseconds=took, meaning=meaning, field=field)
+
+
+def _meaning(status: int) -> tuple[str, str]:
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if 200 <= status < 300:
+        return "The answer is a 2xx, but not the success that you asked for.", "body_equals"
+    if 300 <= status < 400:
+        return "Redirects are never followed: use the address that it leads to.", "url"
+    if status >= 500:
+        return "The receiver has a fault of its own. Live events would be retried.", ""
+    return "The receiver refuses the request.", "template"
+
+
+def _preparing(rehearsal: Rehearsal) -> float | None:
+    """What rendering and signing took, beside the sending."""
+    attempted, result = rehearsal.attempted, rehearsal.result
+    if attempted is None or result is None:
+        return None
+    return max(0.0, (attempted.finished_at - attempted.started_at) * 1000 - result.timings.total_ms)
