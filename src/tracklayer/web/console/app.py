@@ -75,7 +75,7 @@ async def count_dead_letters(request: AnyRequest) -> None:
     found = request.scope.get("auth")
     if found is not None and not is_fragment(request):
         service: Service = request.app.state.service
-        request.scope["state"]["dead_letters"] = await service.health.dead_letters(found.workspace_id)
+        request.scope["state"]["dead_letters"] = (await service.health.totals(found.workspace_id)).dead
 
 
 def on_error(request: AnyRequest, error: TrackLayerError) -> Response[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -64,6 +64,8 @@ class Renderer:
             "moment": words.moment,
             "moment_text": words.moment_text,
             "pretty": words.pretty,
+            "zip": lambda left, right: list(zip(left, right, strict=True)),
+            "chart_line": _chart_line,
         }
         self._environment.globals |= {
             "asset": self.asset,
@@ -118,6 +120,16 @@ def see(request: Request[Any, Any, Any], path: str) -> Response[str]:
     if is_fragment(request):
         return Response("", status_code=200, headers={"HX-Redirect": path})
     return Response("", status_code=303, headers={"Location": path})
+
+
+def _chart_line(line: tuple[str, str, Sequence[float | None]]) -> dict[str, object]:
+    label, colour, values = line
+    return {"label": label, "color": colour, "values": values}
+
+
+def inside(path: str, otherwise: str = "/") -> str:
+    """`path` where it is a page of ours: a link or a form may not lead people elsewhere."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else otherwise
 
 
 def _visitor(request: Request[Any, Any, Any]) -> Visitor | None:

@@ -16,7 +16,7 @@ from tracklayer.web.console.access import (
     signed_in,
     visitor,
 )
-from tracklayer.web.console.rendering import render, see
+from tracklayer.web.console.rendering import inside, render, see
 from tracklayer.web.problems import status_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -56,14 +56,14 @@ class SessionPages(Controller):
     async def sign_in_page(self, request: AnyRequest, next: str = "/") -> Response[str]:
         """The form; somebody who is signed in goes on."""
         if await find_visitor(request) is not None:
-            return see(request, _inside(next))
-        return render(request, "session/sign_in.html", next=_inside(next), email="", problem=None)
+            return see(request, inside(next))
+        return render(request, "session/sign_in.html", next=inside(next), email="", problem=None)
 
     @post("/sign-in", status_code=200)
     async def sign_in(self, request: AnyRequest, service: Service) -> Response[str]:
         """Open a session."""
         form = await request.form()
-        email, wanted = str(form.get("email", "")), _inside(str(form.get("next", "/")))
+        email, wanted = str(form.get("email", "")), inside(str(form.get("next", "/")))
         try:
             _, session = await service.people.sign_in(
                 email, str(form.get("password", "")), address_of(request), _user_agent(request)
@@ -101,11 +101,6 @@ def _refused(request: AnyRequest, error: TrackLayerError, email: str, wanted: st
     return render(
         request, "session/sign_in.html", status=status_of(error), next=wanted, email=email, problem=error.detail
     )
-
-
-def _inside(path: str) -> str:
-    """`path` where it is a page of ours, else the front door: a link may not lead people elsewhere."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
 
 
 def _user_agent(request: AnyRequest) -> str:
