@@ -181,6 +181,16 @@ async def test_the_totals_stop_counting_at_a_limit(tmp_path: Path) -> None:
         all_dead.assert_awaited_once_with(world.workspace_id, most=MOST_DEAD)
 
 
+@in_virtual_time
+async def test_what_was_counted_before_the_clock_was_set_back_stops_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d")
+        await count(world, made, (THIS_HOUR + HOUR, "delivered", "2xx", 0.1, 3), (THIS_HOUR, "dead", "4xx", 0.1, 1))
+        found = (await overview(world))[made]
+        assert (sum(found.delivered), sum(found.failed), found.success_rate) == (0, 1, 0.75)
+        assert sum((await series(world, made, "24h")).attempts) == 1
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 @in_virtual_time
 async def test_a_series_ends_with_the_slot_that_runs(tmp_path: Path, window: Window) -> None:

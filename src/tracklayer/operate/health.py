@@ -183,18 +183,17 @@ def _first_slot(now: float, width: int, slots: int) -> int:
 
 
 def _health(since: int, hours: list[HourCount], latencies: Histogram, backlog: Backlog | None, dead: int) -> Health:
-    delivered, failed = [0] * HOURS, [0] * HOURS
-    for hour in hours:
-        place = (hour.slot - since) // HOUR
-        delivered[place] = hour.delivered
-        failed[place] = hour.retried + hour.dead
-    succeeded = sum(delivered)
+    by_slot = {hour.slot: hour for hour in hours}  # after the clock was set back there may be some ahead of `now`
+    slots = range(since, since + HOURS * HOUR, HOUR)
+    delivered = tuple(by_slot[slot].delivered if slot in by_slot else 0 for slot in slots)
+    failed = tuple(by_slot[slot].retried + by_slot[slot].dead if slot in by_slot else 0 for slot in slots)
+    succeeded = sum(hour.delivered for hour in hours)
     ended = succeeded + sum(hour.dead for hour in hours)
     (p95_ms,) = percentiles(latencies, 0.95)
     return Health(
         since=since,
-        delivered=tuple(delivered),
-        failed=tuple(failed),
+        delivered=delivered,
+        failed=failed,
         success_rate=succeeded / ended if ended else None,
         p95_ms=p95_ms,
         waiting=backlog.depth if backlog else 0,
@@ -209,6 +208,8 @@ def _series(window: Window, counts: Iterable[SlotCount], times: range, now: floa
     outcomes = {each: dict.fromkeys(times, 0) for each in OUTCOME_CLASSES}
     histograms: dict[int, Histogram] = {at: {} for at in times}
     for slot, action, outcome, bucket, count in map(msgspec.structs.astuple, counts):
+        if slot not in attempts:
+            continue  # ahead of `now`: the clock was set back
         outcomes[_class_of(action, outcome)][slot] += count
         if action != SUPPRESSED:
             attempts[slot] += count
