@@ -15,7 +15,7 @@ from tests.store.samples import (
 )
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.store import History, Queue
-from tracklayer.store.history import DeliveryFilter
+from tracklayer.store.history import UNKNOWN, DeliveryFilter
 
 
 async def test_pages_of_events_are_newest_first_and_miss_nothing(queue: Queue, history: History) -> None:
@@ -127,6 +127,11 @@ async def log(queue: Queue) -> None:
         (DeliveryFilter(state=DeliveryState.DELIVERED), "a"),
         (DeliveryFilter(state=DeliveryState.DEAD), "cb"),
         (DeliveryFilter(state=DeliveryState.SUPPRESSED), "d"),
+        (DeliveryFilter(state=DeliveryState.DEAD, event_id="c"), "c"),
+        (DeliveryFilter(cause="404"), "b"),
+        (DeliveryFilter(state=DeliveryState.DEAD, test=False, destination_id="dst_1", cause="404"), "b"),
+        (DeliveryFilter(state=DeliveryState.DEAD, cause="401"), ""),
+        (DeliveryFilter(state=DeliveryState.DEAD, cause=UNKNOWN), "c"),
         (DeliveryFilter(code=404), "b"),
         (DeliveryFilter(since=NOW + 2), "dc"),
         (DeliveryFilter(until=NOW + 2), "ba"),
@@ -155,6 +160,70 @@ async def test_a_filter_by_ids_finds_those_of_the_workspace(history: History) ->
     wanted = DeliveryFilter(ids=(everything[0].id, everything[2].id, foreign[0].id))
 
     assert await history.deliveries(WORKSPACE, wanted, limit=10) == [everything[0], everything[2]]
+
+
+@pytest.mark.usefixtures("log")
+async def test_pages_from_the_oldest_on_miss_nothing(history: History) -> None:
+    seen: list[str] = []
+    after = ""
+    while page := await history.oldest(WORKSPACE, DeliveryFilter(), limit=3, after=after):
+        seen += [each.event_id for each in page]
+        after = page[-1].id
+    assert seen == ["a", "b", "c", "d"]
+
+
+@pytest.mark.usefixtures("log")
+async def test_a_count_is_of_what_the_filter_selects(history: History) -> None:
+    assert await history.count(WORKSPACE, DeliveryFilter()) == 4
+    assert await history.count(WORKSPACE, DeliveryFilter(state=DeliveryState.DEAD, test=False)) == 1
+    assert await history.count(OTHER_WORKSPACE, DeliveryFilter(event_name="none")) == 0
+
+
+async def test_what_is_retried_is_told_from_what_was_never_tried(queue: Queue, history: History) -> None:
+    tried, fresh, done = (acceptance(event_id) for event_id in ("tried", "fresh", "done"))
+    await queue.accept([tried, fresh, done])
+    await queue.settle(
+        [settlement(only_delivery(tried), DeliveryState.PENDING, status_code=503), settlement(only_delivery(done))]
+    )
+
+    for retrying, expected in ((True, ["tried"]), (False, ["fresh"])):
+        wanted = DeliveryFilter(retrying=retrying)
+        assert [each.event_id for each in await history.deliveries(WORKSPACE, wanted, limit=10)] == expected
+    nothing = DeliveryFilter(retrying=True, state=DeliveryState.DEAD)
+    assert await history.deliveries(WORKSPACE, nothing, limit=10) == []
+
+
+async def test_few_and_many_that_wait_make_the_same_pages(
+    queue: Queue, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.accept([acceptance(f"ord_{number}", at=NOW + number, to=("dst_1", "dst_2")) for number in range(5)])
+    wanted = DeliveryFilter(state=DeliveryState.PENDING, destination_id="dst_1")
+
+    async def pages() -> list[str]:
+        first = await history.deliveries(WORKSPACE, wanted, limit=3)
+        rest = await history.deliveries(WORKSPACE, wanted, limit=3, before=first[-1].id)
+        return [each.event_id for each in first + rest]
+
+    gathered = await pages()
+    monkeypatch.setattr("tracklayer.store.history.FEW", 4)
+
+    assert gathered == await pages() == ["ord_4", "ord_3", "ord_2", "ord_1", "ord_0"]
+
+
+async def test_an_id_that_came_again_is_its_newest_event_and_among_the_dead_letters_every_one(
+    queue: Queue, history: History
+) -> None:
+    old, new = acceptance(), acceptance(at=NOW + WINDOW)
+    await queue.accept([old])
+    await queue.accept([new])
+    await queue.settle([settlement(only_delivery(item), DeliveryState.DEAD) for item in (old, new)])
+
+    async def found(wanted: DeliveryFilter) -> list[str]:
+        return [each.id for each in await history.deliveries(WORKSPACE, wanted, limit=10)]
+
+    assert await found(DeliveryFilter(event_id="ord_1")) == [only_delivery(new)]
+    both = [only_delivery(new), only_delivery(old)]
+    assert await found(DeliveryFilter(event_id="ord_1", state=DeliveryState.DEAD)) == both
 
 
 async def test_what_never_was_has_no_attempts_and_no_request(history: History) -> None:

@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, literal, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select
 
+from tracklayer.identity import first_id
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import Event, decode_json, event_from_json
 from tracklayer.model.work import Attempt, AttemptRecord, KeptRequest
 from tracklayer.store.database import Database
-from tracklayer.store.tables import attempts, deliveries, event_keys, events, kept_requests
+from tracklayer.store.tables import DEAD, PENDING, attempts, deliveries, event_keys, events, kept_requests
+
+UNKNOWN = "unknown"  # the cause of what failed before causes were written
+FEW = 5000  # rows that are gathered by what they have in common and then sorted, where more are walked through by id
+LAG = 60.0  # seconds between the making of an id and the time in its row, at the most and either way
 
 _decode_record = msgspec.json.Decoder(AttemptRecord).decode
 
@@ -50,12 +55,17 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries; None is any. `since` and `until` bound the time of acceptance, `until` not included."""
+    """Which deliveries; None is any. `since` and `until` bound the time of acceptance, `until` not included.
+
+    `event_id` is the newest event of that id; where `state` is dead, every event that has come under it.
+    """
 
     destination_id: str | None = None
     event_id: str | None = None
     event_name: str | None = None
     state: DeliveryState | None = None
+    retrying: bool | None = None  # pending ones only: those that an attempt was made for, or those yet without any
+    cause: str | None = None  # as in `Attempt.cause`, or UNKNOWN
     code: int | None = None
     since: float | None = None
     until: float | None = None
@@ -104,10 +114,26 @@ class History:
         self, workspace_id: str, wanted: DeliveryFilter, *, limit: int, before: str | None = None
     ) -> list[StoredDelivery]:
         """A page of deliveries."""
-        statement = select(*_DELIVERY).where(*_conditions(workspace_id, wanted))
+        statement = select(*_DELIVERY)
+        few = _few(workspace_id, wanted)
+        if few is not None and await self._count(few.limit(FEW + 1)) <= FEW:
+            statement = statement.where(deliveries.c.id.in_(few))
+            wanted = msgspec.structs.replace(wanted, destination_id=None)  # said, and no way to be tempted by
+        statement = statement.where(*delivery_conditions(workspace_id, wanted))
         if before is not None:
             statement = statement.where(deliveries.c.id < before)
         return await self._deliveries(statement.order_by(deliveries.c.id.desc()).limit(limit))
+
+    async def oldest(
+        self, workspace_id: str, wanted: DeliveryFilter, *, limit: int, after: str = ""
+    ) -> list[StoredDelivery]:
+        """A page of deliveries, oldest first; `after` is the id of the last one of the page before."""
+        statement = select(*_DELIVERY).where(*delivery_conditions(workspace_id, wanted), deliveries.c.id > after)
+        return await self._deliveries(statement.order_by(deliveries.c.id).limit(limit))
+
+    async def count(self, workspace_id: str, wanted: DeliveryFilter) -> int:
+        """How many deliveries `wanted` selects; looks at each of them."""
+        return await self._count(select(deliveries.c.id).where(*delivery_conditions(workspace_id, wanted)))
 
     async def delivery(self, workspace_id: str, delivery_id: str) -> StoredDelivery | None:
         """One delivery."""
@@ -141,6 +167,10 @@ class History:
         kept = await self._database.read(lambda connection: read_kept_requests(connection, [delivery_id]))
         return kept.get(delivery_id)
 
+    async def _count(self, rows: Select[Any]) -> int:
+        statement = select(func.count()).select_from(rows.subquery())
+        return await self._database.read(lambda connection: connection.execute(statement).scalar_one())
+
     async def _deliveries(self, statement: Select[Any]) -> list[StoredDelivery]:
         rows = await self._database.read(lambda connection: list(connection.execute(statement).mappings()))
         return [StoredDelivery(**{**row, "state": DeliveryState(row["state"])}) for row in rows]
@@ -173,26 +203,55 @@ def read_kept_requests(connection: Connection, delivery_ids: Sequence[str]) -> d
     }
 
 
-def _conditions(workspace_id: str, wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
+def delivery_conditions(workspace_id: str, wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
+    """What a row of `deliveries` must meet."""
     column = deliveries.c
     conditions: list[ColumnElement[bool]] = [column.workspace_id == workspace_id]
-    if wanted.destination_id is not None:
-        conditions.append(column.destination_id == wanted.destination_id)
     if wanted.event_id is not None:
         conditions.append(column.event_id == wanted.event_id)
-    if wanted.event_name is not None:
-        conditions.append(column.event_name == wanted.event_name)
+        if wanted.state is not DeliveryState.DEAD:
+            conditions.append(column.id.in_(_of_event(workspace_id, wanted.event_id)))
     if wanted.state is not None:
-        # Spelled out in the statement, so that a planner sees that a partial index serves it.
-        conditions.append(column.state == literal(wanted.state.value, literal_execute=True))
-    if wanted.code is not None:
-        conditions.append(column.status_code == wanted.code)
-    if wanted.since is not None:
-        conditions.append(column.created_at >= wanted.since)
+        conditions.append(_is(wanted.state))
+    if wanted.retrying is not None:
+        conditions += [_is(DeliveryState.PENDING), column.attempts > 0 if wanted.retrying else column.attempts == 0]
+    if wanted.cause is not None:
+        conditions.append(column.cause.is_(None) if wanted.cause == UNKNOWN else column.cause == wanted.cause)
+    if wanted.since is not None:  # the id, too, so that a walk in its order ends there
+        conditions += [column.created_at >= wanted.since, column.id >= first_id("dlv", wanted.since - LAG)]
     if wanted.until is not None:
-        conditions.append(column.created_at < wanted.until)
+        conditions += [column.created_at < wanted.until, column.id < first_id("dlv", wanted.until + LAG)]
     if wanted.test is not None:
         conditions.append(column.test.is_(wanted.test))
     if wanted.ids is not None:
         conditions.append(column.id.in_(wanted.ids))
+    equal = {column.destination_id: wanted.destination_id, column.event_name: wanted.event_name}
+    conditions += [of == value for of, value in equal.items() if value is not None]
+    if wanted.code is not None:
+        conditions.append(column.status_code == wanted.code)
     return conditions
+
+
+def _is(state: DeliveryState) -> ColumnElement[bool]:
+    """Spelled out in the statement, so that a planner sees that a partial index serves it."""
+    return deliveries.c.state == literal(state.value, literal_execute=True)
+
+
+def _of_event(workspace_id: str, event_id: str) -> Select[Any]:
+    """The ids of the deliveries of the newest event of that id."""
+    newest = select(event_keys.c.event_pk).where(
+        event_keys.c.workspace_id == workspace_id, event_keys.c.event_id == event_id
+    )
+    return select(deliveries.c.id).where(deliveries.c.event_pk == newest.scalar_subquery())
+
+
+def _few(workspace_id: str, wanted: DeliveryFilter) -> Select[Any] | None:
+    """The ids of what may be few rows spread over a long log: what waits, and the dead letters of one destination."""
+    column = deliveries.c
+    of_destination = [] if wanted.destination_id is None else [column.destination_id == wanted.destination_id]
+    if wanted.state is DeliveryState.PENDING or wanted.retrying is not None:
+        return select(column.id).where(PENDING, *of_destination)
+    if wanted.state is DeliveryState.DEAD and of_destination and wanted.test is not None and wanted.cause is None:
+        tested = column.test.is_(wanted.test)
+        return select(column.id).where(DEAD, column.workspace_id == workspace_id, tested, *of_destination)
+    return None
