@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from tests.virtual_time import in_virtual_time
 from tests.world import Outage, World, failure, running, status
-from tracklayer.flow.counting import EVERY, PRUNE_EVERY
+from tracklayer.flow.counting import EVERY, LARGEST, PRUNE_EVERY
 from tracklayer.store.counts import HOUR, MINUTE, Counts, bucket_of
 from tracklayer.store.tables import attempt_counts
 
@@ -147,6 +147,18 @@ async def test_a_stop_during_a_write_counts_once(tmp_path: Path) -> None:
             await counting.stop()
     async with running(tmp_path) as world:
         assert await counted(world, made) == {("delivered", "2xx"): 1}
+
+
+@in_virtual_time
+async def test_many_counts_are_written_in_several_transactions(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        counting = world.service._counting
+        with mock.patch.object(counting._store, "add", wraps=counting._store.add) as add:
+            for number in range(LARGEST + 1):
+                counting.suppressed(f"dst_{number}", world.clock.now())
+            await asyncio.sleep(WRITTEN)
+            assert [len(call.args[0]) for call in add.await_args_list] == [LARGEST, 1]
+        assert await rows(world) == 2 * (LARGEST + 1)
 
 
 @in_virtual_time

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from itertools import islice
 
 import structlog
 
@@ -17,6 +18,7 @@ from tracklayer.ports import Clock
 from tracklayer.store.counts import HOUR, MINUTE, SUPPRESSED, CountKey, Counts, Step, bucket_of
 
 EVERY = 2.0  # seconds between writes
+LARGEST = 500  # counts in one transaction: about 6 ms for which nobody else can write
 KEPT: Mapping[Step, float] = {MINUTE: 2 * 86_400.0, HOUR: 90 * 86_400.0}  # seconds that counts by that step are kept
 PRUNE_EVERY = 3600.0  # seconds
 PRUNED_SLOTS = 60  # of one destination that one transaction deletes
@@ -65,15 +67,16 @@ class Counting:
             self._writing = None
 
     async def _write(self) -> None:
-        counts, self._counts = self._counts, {}
-        if not counts:
-            return
-        try:
-            await self._store.add(counts)
-        except Unavailable as error:
-            log.warning("counts_not_written", counts=len(counts), error=error.detail)
-            for key, count in counts.items():
-                self._counts[key] = self._counts.get(key, 0) + count
+        """Write what there is now; what the store cannot take is kept."""
+        for _ in range(0, len(self._counts), LARGEST):
+            lot = {key: self._counts.pop(key) for key in list(islice(self._counts, LARGEST))}
+            try:
+                await self._store.add(lot)
+            except Unavailable as error:
+                log.warning("counts_not_written", error=error.detail)
+                for key, count in lot.items():
+                    self._counts[key] = self._counts.get(key, 0) + count
+                return
 
     async def _prune(self) -> None:
         """About once an hour, forget what is older than it is kept, in small transactions."""
