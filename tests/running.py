@@ -42,7 +42,7 @@ def wait_until(holds: Callable[[], Any], what: str) -> Any:
 
 
 class ServerProcess:
-    """`tracklayer serve` on a free port; `lines` is its log so far."""
+    """`tracklayer serve` on a free port; `lines` is its log so far, `printed` what it says to people."""
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         given = {"port": "0", "admin_key": KEY, "allow_networks": "127.0.0.0/8", "data_dir": str(data_dir)} | settings
@@ -55,6 +55,7 @@ class ServerProcess:
             text=True,
         )
         self.lines: list[dict[str, Any]] = []
+        self.printed: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -102,6 +103,8 @@ class ServerProcess:
         for line in self.process.stdout:
             if line.startswith("{"):
                 self.lines.append(msgspec.json.decode(line))
+            else:
+                self.printed.append(line)
 
 
 @contextmanager

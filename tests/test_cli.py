@@ -99,6 +99,7 @@ def test_every_command_has_help_and_none_needs_a_server_for_it() -> None:
         ("migrate",),
         ("demo",),
         *(("keys", each) for each in ("create",)),
+        *(("people", each) for each in ("invite", "list")),
         *(("destinations", each) for each in ("list", "apply", "test")),
         ("events", "send"),
         *(("dead-letters", each) for each in ("list", "replay", "discard")),
@@ -457,6 +458,41 @@ def test_a_workspace_has_its_own_keys(tmp_path: Path) -> None:
             *("keys", "create", "--name", "n", "--scope", "admin", "--workspace", "x", "--url", server.url), api_key=KEY
         )
         assert (over_the_api.status, "--workspace" in over_the_api.err) == (2, True)
+
+
+def test_somebody_is_invited_in_the_database_and_over_the_api(tmp_path: Path) -> None:
+    here = {"data_dir": str(tmp_path), "admin_key": KEY, "port": "8123"}
+    made = run("people", "invite", "Kim@example.com", **here)
+    assert made.status == 0, made
+    assert "For kim@example.com" in made.out
+    assert "http://127.0.0.1:8123/setup/" in made.out
+    assert run("people", "list", **here).out == "There is nobody yet: tracklayer people invite EMAIL\n"
+    outside = run("people", "invite", "lee@example.com", "--json", public_url="https://tl.example.com", **here)
+    assert outside.json["url"].startswith("https://tl.example.com/setup/")
+    with running_server(tmp_path) as server:
+        refused = run("people", "invite", "kim@example.com", **here)
+        assert refused.status == 1
+        assert "ask that server, with --url and --key" in refused.err
+        asked = run("people", "invite", "kim@example.com", "--json", url=server.url, api_key=KEY)
+        assert asked.json["url"].startswith(f"{server.url}/setup/")
+        assert run("people", "list", "--json", url=server.url, api_key=KEY).json == []
+        bad = run("people", "invite", "kim", url=server.url, api_key=KEY)
+        assert (bad.status, bad.err) == (1, "tracklayer: 'kim' is not an e-mail address (/email)\n")
+        with ApiClient(server.url, KEY) as client:
+            trail = [(row["actor"], row["target"]) for row in client.rows("/v1/audit", action="person")]
+        name = "TRACKLAYER_ADMIN_KEY"
+        assert trail == [
+            (name, "kim@example.com"),
+            *(("command line", f"{each}@example.com") for each in ("lee", "kim")),
+        ]
+
+
+def test_a_new_database_shows_its_first_admin_key_whatever_makes_it(tmp_path: Path) -> None:
+    listed = run("people", "list", "--json", data_dir=str(tmp_path / "a"))
+    assert listed.json == []
+    assert "tl_live_" in listed.err
+    invited = run("people", "invite", "kim@example.com", "--json", data_dir=str(tmp_path / "b"))
+    assert invited.json["first_admin_key"].startswith("tl_live_")
 
 
 def test_a_scope_that_does_not_exist_is_refused(tmp_path: Path) -> None:

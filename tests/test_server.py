@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import re
 import resource
 import signal
 import socket
@@ -13,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from tests.running import (
@@ -27,6 +30,8 @@ from tests.running import (
 )
 from tracklayer.client import ApiClient
 from tracklayer.demo.receiver import Answer, Hang
+from tracklayer.service import Service
+from tracklayer.settings import Settings
 
 
 def start(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -80,6 +85,43 @@ def test_the_first_admin_key_is_printed_once(tmp_path: Path) -> None:
         assert first.wait(PATIENCE) == 0
     with running_server(tmp_path, admin_key="") as second:
         assert second.stop() == 0
+
+
+def test_the_first_start_prints_the_link_by_which_the_first_person_joins(tmp_path: Path) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tracklayer", "serve"],
+        env=clean_environment(port="0", data_dir=str(tmp_path), admin_key=KEY, host="0.0.0.0"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    with server.stdout:
+        lines = iter(server.stdout.readline, "")
+        listening = next(line for line in lines if '"listening"' in line)
+        link = next(line for line in lines if "/setup/" in line).strip()
+        port = urlsplit(msgspec.json.decode(listening)["url"]).port
+        assert re.fullmatch(rf"http://127\.0\.0\.1:{port}/setup/[\w-]{{43}}", link)
+        server.terminate()
+        assert [line for line in lines if "/setup/" in line] == []
+        assert server.wait(PATIENCE) == 0
+
+
+def test_where_there_is_somebody_no_link_is_printed(tmp_path: Path) -> None:
+    asyncio.run(_join(tmp_path))
+    with running_server(tmp_path) as server:
+        assert server.stop() == 0
+        assert not any("/setup/" in line for line in server.printed)
+
+
+async def _join(data_dir: Path) -> None:
+    service = Service(Settings(data_dir=data_dir))
+    try:
+        await service.prepare()
+        token = await service.setup_token()
+        assert token is not None
+        await service.people.accept_invitation(token, "kim@example.com", "correct horse battery", "", "")
+    finally:
+        await service.close()
 
 
 def test_an_answer_names_no_server_software(server: ServerProcess) -> None:
