@@ -30,12 +30,14 @@ from tracklayer.operate.passwords import Passwords
 from tracklayer.operate.people import People
 from tracklayer.operate.recent import Recent
 from tracklayer.operate.rehearsal import Rehearsals
+from tracklayer.operate.replays import Replays
 from tracklayer.operate.review import Reviews
 from tracklayer.operate.secrets import Secrets
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
 from tracklayer.settings import Settings
 from tracklayer.sources.native import InputLimits
 from tracklayer.store import AuditStore, Configuration, Database, History, PeopleStore, Queue
+from tracklayer.store.causes import Causes
 from tracklayer.store.counts import Counts
 from tracklayer.template import Limits
 from tracklayer.transport import HttpTransport
@@ -117,8 +119,16 @@ class Service:
             most=settings.destinations_limit,
         )
         self.dead_letters = DeadLetters(
-            self.catalog, self.history, self._queue, self.engine, attempter, self.audit, self.clock
+            self.catalog,
+            self.history,
+            Causes(self._database),
+            self._queue,
+            self.engine,
+            attempter,
+            self.audit,
+            self.clock,
         )
+        self.replays = Replays(self.dead_letters, self.history, self.audit, self.clock, self.ids)
         self.health = Vitals(self.catalog, counts, self._queue, self.clock)
         self.recent = Recent(self.catalog, self.history, self.clock)
         self.explain = Explain(self.catalog, self.history, self.clock)
@@ -163,6 +173,7 @@ class Service:
         self._running = False
         self.tail.close()
         started = time.monotonic()
+        await self.replays.stop()
         try:
             await self.engine.stop(self.settings.stop_timeout)
         except Unavailable as error:

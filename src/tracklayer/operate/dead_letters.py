@@ -1,14 +1,17 @@
-"""The dead-letter queue: look, replay, discard; a replay keeps the delivery's id and obeys the rate limit."""
+"""The dead-letter queue: look, group by cause, replay, discard.
+
+A replay keeps the delivery's id and obeys the rate limit. One of many at a set pace is `replays`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 import msgspec
 
 from tracklayer.catalog import Catalog, Destination
-from tracklayer.errors import Conflict, NotFound
+from tracklayer.errors import Conflict, Invalid, NotFound
 from tracklayer.flow.attempt import Attempter, Unsendable
 from tracklayer.flow.engine import Engine
 from tracklayer.model.delivery import DeliveryState
@@ -18,10 +21,12 @@ from tracklayer.operate.audit import Audit
 from tracklayer.operate.body_diff import body_diff
 from tracklayer.ports import Clock
 from tracklayer.store import History, Queue
+from tracklayer.store.causes import Cause, Causes
 from tracklayer.store.history import DeliveryFilter, StoredDelivery
 
 PAGE = 500
 DIFFS = 10  # a dry run shows the first ten
+SPARKLINE = 24  # hours
 
 Mode = Literal["as_sent", "rerender"]
 
@@ -60,6 +65,7 @@ class DeadLetters:
         self,
         catalog: Catalog,
         history: History,
+        causes: Causes,
         queue: Queue,
         engine: Engine,
         attempter: Attempter,
@@ -68,6 +74,7 @@ class DeadLetters:
     ) -> None:
         self._catalog = catalog
         self._history = history
+        self._causes = causes
         self._queue = queue
         self._engine = engine
         self._attempter = attempter
@@ -78,8 +85,20 @@ class DeadLetters:
         self, workspace_id: str, wanted: DeliveryFilter, *, limit: int, before: str | None
     ) -> list[StoredDelivery]:
         """A page of dead letters, newest first."""
-        dead = msgspec.structs.replace(wanted, state=DeliveryState.DEAD, test=False)
-        return await self._history.deliveries(workspace_id, dead, limit=limit, before=before)
+        return await self._history.deliveries(workspace_id, of_the_dead(wanted), limit=limit, before=before)
+
+    async def count(self, workspace_id: str, wanted: DeliveryFilter) -> int:
+        """How many dead letters `wanted` selects."""
+        return await self._history.count(workspace_id, of_the_dead(wanted))
+
+    async def causes(self, workspace_id: str, wanted: DeliveryFilter) -> list[Cause]:
+        """The dead letters that `wanted` selects, grouped by destination and cause: the 200 largest groups."""
+        return await self._causes.all(workspace_id, of_the_dead(wanted))
+
+    async def sparkline(self, workspace_id: str, destination_id: str, cause: str) -> list[int]:
+        """Of one group, how many were accepted in each of the last 24 hours, the oldest first."""
+        wanted = of_the_dead(DeliveryFilter(destination_id=destination_id, cause=cause))
+        return await self._causes.by_hour(workspace_id, wanted, hours=SPARKLINE, now=self._clock.now())
 
     async def get(self, workspace_id: str, delivery_id: str) -> DeadLetter:
         """One dead letter. Raises `NotFound`."""
@@ -94,7 +113,7 @@ class DeadLetters:
             raise Conflict(
                 "nothing was sent: the body could not be rendered; use mode rerender", code="nothing_was_sent"
             )
-        await self._revive(workspace_id, [letter.delivery], mode)
+        await self.revive(workspace_id, [letter.delivery], mode)
         replayed = await self._delivery(workspace_id, delivery_id)
         detail: dict[str, Json] = {"mode": mode, "destination_id": letter.delivery.destination_id}
         await self._audit.record(
@@ -110,15 +129,16 @@ class DeadLetters:
         diffs: list[BodyDiff] = []
         try:
             async for page in self._pages(workspace_id, wanted):
-                sendable = [each for each in page if self._destination(each) is not None]
                 if not dry_run:
-                    count += await self._revive(workspace_id, sendable, mode)
+                    count += await self.revive(workspace_id, page, mode)
                     continue
+                sendable = [each for each in page if self._destination(each) is not None]
                 count += len(sendable)
                 diffs += [await self._diff(each, mode) for each in sendable[: DIFFS - len(diffs)]]
         finally:  # also of one that failed half way, and then with what it did
             if count and not dry_run:
-                await self._record_replay(workspace_id, wanted, mode, count, author)
+                detail: dict[str, Json] = {"count": count, "mode": mode}
+                await self._record_all(workspace_id, "replayed_all", wanted, detail, author)
         return BulkReplay(count=count, dry_run=dry_run, diffs=diffs)
 
     async def discard(self, workspace_id: str, delivery_id: str, reason: str, *, author: str) -> StoredDelivery:
@@ -131,18 +151,44 @@ class DeadLetters:
         )
         return await self._delivery(workspace_id, delivery_id)
 
-    async def _record_replay(
-        self, workspace_id: str, wanted: DeliveryFilter, mode: Mode, count: int, author: str
+    async def discard_all(self, workspace_id: str, wanted: DeliveryFilter, reason: str, *, author: str) -> int:
+        """Let go of every dead letter that `wanted` selects, step by step. Answers how many.
+
+        Raises `Invalid` without a reason: it stands at each of them, and in the audit trail.
+        """
+        if not reason.strip():
+            raise Invalid("to discard many takes a reason: say why", code="required", pointer="/reason")
+        count = 0
+        try:
+            async for page in self._pages(workspace_id, wanted):
+                ids = [each.id for each in page]
+                gone = await self._queue.discard(workspace_id, ids, reason=reason, now=self._clock.now())
+                count += len(gone)
+        finally:  # also of one that failed half way, and then with what it did
+            if count:
+                detail: dict[str, Json] = {"count": count, "reason": reason}
+                await self._record_all(workspace_id, "discarded_all", wanted, detail, author)
+        return count
+
+    async def revive(self, workspace_id: str, dead: Sequence[StoredDelivery], mode: Mode) -> int:
+        """Make dead letters pending again; those of deleted destinations stay. Answers how many are."""
+        now = self._clock.now()
+        sendable = [each for each in dead if self._destination(each) is not None]
+        ids = [each.id for each in sendable]
+        revived = await self._queue.revive(workspace_id, ids, as_sent=mode == "as_sent", now=now) if ids else []
+        for destination_id in {each.destination_id for each in sendable}:
+            self._engine.notice(destination_id, now)
+        return len(revived)
+
+    async def _record_all(
+        self, workspace_id: str, verb: str, wanted: DeliveryFilter, detail: dict[str, Json], author: str
     ) -> None:
-        chosen = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
-        if wanted.ids is not None:
-            chosen["ids"] = len(wanted.ids)
         await self._audit.record(
             workspace_id,
             actor=author,
-            action="dead_letter.replayed_all",
+            action=f"dead_letter.{verb}",
             target=wanted.destination_id or "all destinations",
-            detail={"count": count, "mode": mode, "filter": chosen},
+            detail={**detail, "filter": filter_detail(wanted)},
         )
 
     async def _pages(self, workspace_id: str, wanted: DeliveryFilter) -> AsyncIterator[list[StoredDelivery]]:
@@ -151,14 +197,6 @@ class DeadLetters:
         while page := await self.page(workspace_id, wanted, limit=PAGE, before=before):
             yield page
             before = page[-1].id
-
-    async def _revive(self, workspace_id: str, dead: list[StoredDelivery], mode: Mode) -> int:
-        now = self._clock.now()
-        ids = [each.id for each in dead]
-        revived = await self._queue.revive(workspace_id, ids, as_sent=mode == "as_sent", now=now) if ids else []
-        for destination_id in {each.destination_id for each in dead}:
-            self._engine.notice(destination_id, now)
-        return len(revived)
 
     async def _diff(self, delivery: StoredDelivery, mode: Mode) -> BodyDiff:
         letter = await self._letter(delivery)
@@ -209,6 +247,17 @@ class DeadLetters:
 
     def _destination(self, delivery: StoredDelivery) -> Destination | None:
         return self._catalog.tenant(delivery.workspace_id).destinations.get(delivery.destination_id)
+
+
+def of_the_dead(wanted: DeliveryFilter) -> DeliveryFilter:
+    """`wanted` among the dead letters."""
+    return msgspec.structs.replace(wanted, state=DeliveryState.DEAD, test=False)
+
+
+def filter_detail(wanted: DeliveryFilter) -> dict[str, Json]:
+    """What an entry of the audit trail tells of a filter: what it asks for, and of ids how many."""
+    chosen = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+    return chosen if wanted.ids is None else {**chosen, "ids": len(wanted.ids)}
 
 
 def _has_body(letter: DeadLetter) -> bool:
