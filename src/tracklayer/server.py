@@ -21,6 +21,7 @@ from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tracklayer import logs
+from tracklayer.flow.tail import Tail
 from tracklayer.operate.people import link_path
 from tracklayer.service import Service
 from tracklayer.settings import Settings
@@ -52,7 +53,7 @@ async def _serve(settings: Settings) -> None:
     with explained(settings):
         service = Service(msgspec.structs.replace(settings, stop_timeout=settings.stop_timeout - shared))
     app = create_app(service)
-    server = _Server(_options(app, stop_timeout=shared), settings)
+    server = _Server(_options(app, stop_timeout=shared), settings, service.tail)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop, number)
     async with contextlib.AsyncExitStack() as running:
@@ -102,9 +103,10 @@ class _Server(uvicorn.Server):
 
     setup_token: str | None = None  # of a link for the first person, while there is nobody
 
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings, tail: Tail) -> None:
         super().__init__(config)
         self._settings = settings
+        self._tail = tail
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -126,6 +128,7 @@ class _Server(uvicorn.Server):
             os._exit(128 + number)
         log.info("stopping", signal=signal.Signals(number).name)
         self.should_exit = True
+        self._tail.close()  # those who watch have requests without end, and would be waited for
 
 
 class _BoundedProtocol(HttpToolsProtocol):
