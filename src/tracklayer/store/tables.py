@@ -226,10 +226,14 @@ DEAD = text("state = 'dead'")
 SUPPRESSED = text("state = 'suppressed'")
 DISCARDED = text("state = 'discarded'")
 
+# What waits and what is dead is counted in the index alone, so that must hold `state`, too: SQLite reads it although
+# the index implies it.
 Index(
     "ix_deliveries_pending",
     deliveries.c.destination_id,
     deliveries.c.available_at,
+    deliveries.c.id,  # claims take them in this order
+    deliveries.c.state,
     sqlite_where=PENDING,
     postgresql_where=PENDING,
 )
@@ -247,6 +251,7 @@ Index(
     deliveries.c.destination_id,
     deliveries.c.cause,
     deliveries.c.id,
+    deliveries.c.state,
     sqlite_where=DEAD,
     postgresql_where=DEAD,
 )

@@ -82,9 +82,18 @@ def upgrade() -> None:
     op.create_index(
         "ix_deliveries_cause",
         "deliveries",
-        ["workspace_id", "test", "destination_id", "cause", "id"],
+        ["workspace_id", "test", "destination_id", "cause", "id", "state"],
         sqlite_where=dead,
         postgresql_where=dead,
+    )
+    op.drop_index("ix_deliveries_pending", "deliveries")
+    pending = sa.text("state = 'pending'")
+    op.create_index(
+        "ix_deliveries_pending",
+        "deliveries",
+        ["destination_id", "available_at", "id", "state"],
+        sqlite_where=pending,
+        postgresql_where=pending,
     )
     for state in ("suppressed", "discarded"):
         where = sa.text(f"state = '{state}'")
