@@ -8,8 +8,9 @@ BIN  := $(VENV)/bin
 PY   := $(BIN)/python
 RUN  := $(VENV)/run.stamp
 DEV  := $(VENV)/dev.stamp
+ASSETS := hatch_build.py $(shell find frontend -type f -not -path 'frontend/node_modules/*' -not -path 'frontend/tests/*')
 
-.PHONY: help demo run test check format bench fuzz soak kill-test docs lock clean
+.PHONY: help demo run test check format bench fuzz soak kill-test docs assets lock clean
 
 help:
 	@echo "make demo [ONCE=1]   see events delivered to a local receiver"
@@ -18,6 +19,7 @@ help:
 	@echo "make check           format, lint, types, layers"
 	@echo "make bench           the numbers of docs/performance.md"
 	@echo "make fuzz | soak | kill-test   slow proofs"
+	@echo "make assets          the console's scripts and styles, which every other target builds too when they have changed"
 	@echo "make format | docs | lock | clean"
 
 demo: $(RUN)
@@ -54,6 +56,12 @@ kill-test: $(DEV)
 docs: $(DEV)
 	$(PY) -m tests.settings_page
 
+# An installation builds the console's assets where their sources have changed: hatch_build.py.
+INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+
+assets: | $(PY)
+	@$(INSTALL)
+
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
@@ -63,13 +71,14 @@ lock: $(DEV)
 	@! grep -nE '://|file:|index-url|find-links' requirements/*.lock || { echo "A lock file names an address."; exit 1; }
 
 clean:
+	rm -rf frontend/node_modules src/tracklayer/web/console/static
 	rm -rf $(VENV) dist build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/%.stamp: requirements/%.lock pyproject.toml | $(PY)
+$(VENV)/%.stamp: requirements/%.lock pyproject.toml $(ASSETS) | $(PY)
 	@echo "Installing requirements/$*.lock into $(VENV)"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(INSTALL)
 	@touch $@
 
 $(PY):

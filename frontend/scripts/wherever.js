@@ -1,0 +1,22 @@
+// Sets up elements by their attributes, those of the page and those that htmx brings later.
+
+/** Call `setUp` once for each element that matches `selector`. Scripts are deferred, so the page is there. */
+export function wherever(selector, setUp) {
+  const known = new WeakSet();
+  const search = (root) => {
+    for (const element of [root, ...root.querySelectorAll(selector)]) {
+      if (known.has(element) || !element.matches(selector)) continue;
+      known.add(element);
+      setUp(element);
+    }
+  };
+  search(document.documentElement);
+  document.addEventListener("htmx:load", (event) => search(event.detail.elt));
+}
+
+/** Call `end` when htmx takes `element` off the page. */
+export function whenRemoved(element, end) {
+  element.addEventListener("htmx:beforeCleanupElement", (event) => {
+    if (event.target === element) end();
+  });
+}
