@@ -51,11 +51,12 @@ async def test_a_delivery_is_told_of_when_it_is_stored_and_after_every_attempt(t
         await world.send("ord_1")
         notes = await told(world, watcher, 3)
         delivery = await world.delivery("ord_1")
-        assert [(note.state.value, note.code, round(note.at - start)) for note in notes] == [
-            ("pending", None, 0),
-            ("pending", 503, 0),
-            ("delivered", 200, 2),
+        assert [(note.state.value, note.attempts, note.code, note.cause, round(note.at - start)) for note in notes] == [
+            ("pending", 0, None, None, 0),
+            ("pending", 1, 503, "503", 0),
+            ("delivered", 2, 200, None, 2),
         ]
+        assert not any(note.test for note in notes)
         assert {(note.delivery_id, note.destination_id, note.event_id, note.event_name) for note in notes} == {
             (delivery.id, made, "ord_1", "purchase")
         }
@@ -172,7 +173,10 @@ async def test_what_waits_is_still_given_after_the_end() -> None:
                 event_name="purchase",
                 event_id="ord_1",
                 state=DeliveryState.DELIVERED,
+                attempts=1,
                 code=None,
+                cause=None,
+                test=False,
                 at=NOW,
             )
         ]

@@ -26,7 +26,10 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event_name: str
     event_id: str
     state: DeliveryState
+    attempts: int
     code: int | None  # the answer's status
+    cause: str | None  # of the last attempt's failure, see `Attempt.cause`
+    test: bool
     at: float  # unix seconds
 
 
@@ -110,7 +113,10 @@ class Tail:
                 event_name=work.event.event_name,
                 event_id=work.event.event_id,
                 state=settlement.state,
+                attempts=settlement.attempts,
                 code=settlement.attempt.status_code if settlement.attempt else None,
+                cause=settlement.attempt.cause if settlement.attempt else None,
+                test=work.test,
                 at=settlement.now,
             )
         )
@@ -125,7 +131,10 @@ class Tail:
                 event_name=item.event.event_name,
                 event_id=item.event.event_id,
                 state=delivery.state,
+                attempts=0,
                 code=None,
+                cause=None,
+                test=item.test,
                 at=item.received_at,
             )
         )
