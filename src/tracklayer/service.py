@@ -33,6 +33,7 @@ from tracklayer.operate.rehearsal import Rehearsals
 from tracklayer.operate.replays import Replays
 from tracklayer.operate.review import Reviews
 from tracklayer.operate.secrets import Secrets
+from tracklayer.operate.storage import Storage
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
 from tracklayer.settings import Settings
 from tracklayer.sources.native import InputLimits
@@ -105,6 +106,7 @@ class Service:
         )
         self.audit = Audit(AuditStore(self._database), self.clock, self.ids)
         self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
+        self.storage = Storage(self._database, settings.data_dir)
         self.keys = Keys(self.catalog, configuration, self.audit, self.clock, self.ids)
         self.secrets = Secrets(self.catalog, configuration, self.engine, vault, self.audit, self.clock)
         self.destinations = Destinations(
@@ -136,6 +138,7 @@ class Service:
             self.catalog, self.destinations, self._queue, self.engine, attempter, self.clock, self.ids
         )
         self.reviews = Reviews(self.catalog, self.destinations, self.history, attempter, self.clock)
+        self.started_at = self.clock.now()
         self._lock: TextIO | None = None
         self._running = False
 

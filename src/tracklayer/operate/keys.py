@@ -92,6 +92,10 @@ class Keys:
         detail: dict[str, Json] = {"name": doomed.name}
         await self._audit.record(workspace_id, actor=author, action="key.revoked", target=key_id, detail=detail)
 
+    def workspace_of(self, workspace_id: str) -> Workspace:
+        """The workspace that somebody belongs to."""
+        return self._catalog.tenant(workspace_id).workspace
+
     async def workspace(self, name: str) -> Workspace:
         """The workspace of that name, made where there is none."""
         for workspace in await self._configuration.workspaces():

@@ -55,6 +55,12 @@ class Secrets:
         destinations = self._catalog.tenant(workspace_id).destinations.values()
         return [each.id for each in destinations if name in each.plan.renderer.secrets]
 
+    def missing(self, workspace_id: str) -> list[str]:
+        """The names that templates read and nobody has set, in order."""
+        tenant = self._catalog.tenant(workspace_id)
+        wanted = {name for each in tenant.destinations.values() for name in each.plan.renderer.secrets}
+        return sorted(wanted - tenant.sealed.keys())
+
     async def put(self, workspace_id: str, name: str, value: str, *, author: str) -> SealedSecret:
         """Store or replace a secret; what is sent from now on uses it."""
         if not _NAME.fullmatch(name):

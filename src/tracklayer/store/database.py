@@ -132,6 +132,11 @@ class Database:
         """Prove that a transaction can begin and commit. Raises `Unavailable`."""
         await self.write(lambda connection: connection.exec_driver_sql("PRAGMA user_version = 0"))
 
+    async def size(self) -> int:
+        """The bytes of the database on disk, without its log of the last writes."""
+        question = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        return await self.read(lambda connection: int(connection.exec_driver_sql(question).scalar_one()))
+
     async def close(self) -> None:
         """Close every connection, once the transaction that runs has ended."""
         await self._writes.drain()

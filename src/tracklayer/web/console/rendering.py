@@ -64,6 +64,7 @@ class Renderer:
             "moment": words.moment,
             "moment_text": words.moment_text,
             "pretty": words.pretty,
+            "sentence": words.sentence,
             "zip": lambda left, right: list(zip(left, right, strict=True)),
             "chart_line": _chart_line,
         }

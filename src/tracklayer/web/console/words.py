@@ -79,12 +79,21 @@ def milliseconds(value: float | None) -> str:
 
 
 def size(amount: int) -> str:
-    """Bytes as `812 B`, `12.4 KiB`."""
+    """Bytes as `812 B`, `12.4 KiB`, `3.0 GiB`."""
     if amount < 1024:
         return f"{amount}{_THIN}B"
-    if amount < 1024 * 1024:
-        return f"{amount / 1024:.1f}{_THIN}KiB"
-    return f"{amount / 1024 / 1024:.1f}{_THIN}MiB"
+    scaled, units = amount / 1024, iter(("KiB", "MiB", "GiB"))
+    unit = next(units)
+    while scaled >= 1024 and (larger := next(units, None)):
+        scaled, unit = scaled / 1024, larger
+    return f"{scaled:.1f}{_THIN}{unit}"
+
+
+def sentence(detail: str) -> str:
+    """An error's detail as a sentence: a plain first word with a capital, a full stop behind words."""
+    first = detail.partition(" ")[0]
+    begun = detail[:1].upper() + detail[1:] if first.isalpha() else detail
+    return f"{begun}." if begun[-1:].isalnum() else begun
 
 
 def moment(seconds: float) -> str:
