@@ -153,7 +153,6 @@ def test_the_last_admin_key_stays(api: Api) -> None:
 
 def test_an_unknown_path_is_404_and_a_wrong_method_405(api: Api, site: Site) -> None:
     problem(api.get("/v1/nothing"), 404, "not_found", says="GET /v1/nothing")
-    problem(api.get("/"), 404, "not_found")
     for method, path in (("DELETE", "/v1/events"), ("PUT", "/v1/events/batch"), ("POST", "/healthz")):
         answer = api.call(method, path, {})
         problem(answer, 405, "method_not_allowed", says=f"{method} {path}")
