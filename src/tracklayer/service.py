@@ -32,6 +32,7 @@ from tracklayer.operate.recent import Recent
 from tracklayer.operate.rehearsal import Rehearsals
 from tracklayer.operate.replays import Replays
 from tracklayer.operate.review import Reviews
+from tracklayer.operate.search import Search
 from tracklayer.operate.secrets import Secrets
 from tracklayer.operate.storage import Storage
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
@@ -40,6 +41,7 @@ from tracklayer.sources.native import InputLimits
 from tracklayer.store import AuditStore, Configuration, Database, History, PeopleStore, Queue
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import Counts
+from tracklayer.store.search import EventSearch
 from tracklayer.template import Limits
 from tracklayer.transport import HttpTransport
 from tracklayer.vault import Vault, load_or_make_master_key
@@ -132,6 +134,7 @@ class Service:
         )
         self.replays = Replays(self.dead_letters, self.history, self.audit, self.clock, self.ids)
         self.health = Vitals(self.catalog, counts, self._queue, self.clock)
+        self.search = Search(EventSearch(self._database))
         self.recent = Recent(self.catalog, self.history, self.clock)
         self.explain = Explain(self.catalog, self.history, self.clock)
         self.rehearsals = Rehearsals(

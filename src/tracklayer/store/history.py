@@ -85,7 +85,7 @@ class History:
         if before is not None:
             statement = statement.where(events.c.pk < before)
         page = statement.order_by(events.c.pk.desc()).limit(limit)
-        return await self._database.read(lambda connection: [_event(row) for row in connection.execute(page)])
+        return await self._database.read(lambda connection: [read_event(row) for row in connection.execute(page)])
 
     async def event(self, workspace_id: str, event_id: str) -> StoredEvent | None:
         """The newest event of that id."""
@@ -177,13 +177,14 @@ class History:
 
     async def _one_event(self, statement: Select[Any]) -> StoredEvent | None:
         row = await self._database.read(lambda connection: connection.execute(statement).first())
-        return None if row is None else _event(row)
+        return None if row is None else read_event(row)
 
 
 _DELIVERY = tuple(deliveries.c[name] for name in StoredDelivery.__struct_fields__)
 
 
-def _event(row: Row[Any]) -> StoredEvent:
+def read_event(row: Row[Any]) -> StoredEvent:
+    """A row of `events`."""
     return StoredEvent(pk=row.pk, event=event_from_json(row.body), received_at=row.received_at, test=row.test)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from litestar import Controller, get
+from litestar.params import Parameter
 
 from tracklayer.errors import NotFound
 from tracklayer.service import Service
-from tracklayer.web.api.parameters import PAGE, Cursor, Limit, read_cursor
+from tracklayer.web.api.parameters import PAGE, Cursor, Limit, read_cursor, write_cursor
 from tracklayer.web.api.views import (
     DeliveryView,
     EventView,
@@ -16,10 +19,11 @@ from tracklayer.web.api.views import (
     delivery_view,
     event_view,
     explanation_view,
-    page,
 )
 from tracklayer.web.auth import caller, requires
 from tracklayer.web.exchange import ApiRequest
+
+User = Annotated[str | None, Parameter(description="An external_id, anonymous_id, e-mail address or phone, whole.")]
 
 
 class EventDetail(EventView, frozen=True, kw_only=True):
@@ -43,12 +47,24 @@ class EventsController(Controller):
 
     @get("/", guards=[requires("events:read")])
     async def all(
-        self, request: ApiRequest, service: Service, limit: Limit = PAGE, cursor: Cursor = None
+        self,
+        request: ApiRequest,
+        service: Service,
+        limit: Limit = PAGE,
+        cursor: Cursor = None,
+        event_name: str | None = None,
+        user: User = None,
     ) -> Page[EventView]:
-        """Events, newest first."""
-        workspace_id = caller(request.scope).workspace_id
-        rows = await service.history.events(workspace_id, limit=limit + 1, before=read_cursor(cursor, "evt_"))
-        return page([event_view(row) for row in rows], [row.pk for row in rows], limit)
+        """Events, newest first. With filters a page may be short, or empty, while others follow."""
+        found = await service.search.events(
+            caller(request.scope).workspace_id,
+            event_name=event_name,
+            user=user,
+            limit=limit,
+            before=read_cursor(cursor, "evt_"),
+        )
+        after = None if found.next is None else write_cursor(found.next)
+        return Page(data=[event_view(each) for each in found.events], next_cursor=after)
 
     @get("/{event_id:str}", guards=[requires("events:read")])
     async def one(self, request: ApiRequest, service: Service, event_id: str) -> EventDetail:
