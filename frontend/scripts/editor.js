@@ -163,4 +163,6 @@ async function fetchPaths(address) {
   return answer.ok ? answer.json() : [];
 }
 
-const helpersOf = (textarea) => JSON.parse(textarea.dataset.helpers ?? "[]");
+function helpersOf(textarea) {
+  return JSON.parse(textarea.dataset.helpers ?? "[]");
+}

@@ -8,7 +8,7 @@ import msgspec
 
 from tracklayer.catalog import Destination
 from tracklayer.errors import NotFound, TrackLayerError
-from tracklayer.model.event import Event, Json, encode_json
+from tracklayer.model.event import Event, Json, decode_json, encode_json
 from tracklayer.model.records import VersionRecord
 from tracklayer.operate.draft import DestinationDraft, read_draft
 from tracklayer.operate.rehearsal import Rehearsal
@@ -17,7 +17,9 @@ from tracklayer.store.history import StoredEvent
 from tracklayer.web.console.pages.editor_form import Problem, Values, placed, read, read_json
 from tracklayer.web.console.pages.editor_summaries import planned, summaries
 from tracklayer.web.console.pages.retry_timeline import Timeline
+from tracklayer.web.console.words import pretty
 
+SHORT = 60  # bytes of a body that need not be indented
 SAMPLES = 25  # recent events in the picker
 NOWHERE = "https://the-url.is.not.set.yet"
 """Stands for the URL of a form that has none, so that the rest can be looked at."""
@@ -103,6 +105,39 @@ async def last_version(desk: Desk) -> VersionRecord | None:
         return None
     versions = await desk.service.destinations.versions(desk.workspace_id, desk.standing.id)
     return versions[0] if versions else None
+
+
+def indented(body: bytes) -> str | None:
+    """A body on one line, as JSON over several; None where that makes it no easier to read."""
+    try:
+        return pretty(decode_json(body)) if b"\n" not in body and len(body) > SHORT else None
+    except (msgspec.DecodeError, RecursionError, ArithmeticError, UnicodeError):
+        return None
+
+
+def problem_texts(problems: dict[str, Problem]) -> str:
+    """For the script: field → what is wrong with it, as JSON."""
+    places = {
+        field: f"Line {each.line}, column {each.column}: {each.text}" if each.line else each.text
+        for field, each in problems.items()
+    }
+    return encode_json(places).decode()
+
+
+def problem_marks(problems: dict[str, Problem], field: str) -> str:
+    """For an editor: the places in a field that are wrong, as JSON."""
+    found = problems.get(field)
+    marks = [] if found is None else [{"line": found.line or 1, "column": found.column or 1, "message": found.text}]
+    return encode_json(marks).decode()
+
+
+def missing_marks(look: Look) -> str:
+    """For the editor of the template: the places of what the event lacks, as JSON."""
+    missing = look.sent.missing if look.sent else ()
+    places = [
+        {"line": each.line, "column": each.column, "path": each.path} for each in missing if each.pointer == "/template"
+    ]
+    return encode_json(places).decode()
 
 
 def own_event(text: str) -> dict[str, Json]:

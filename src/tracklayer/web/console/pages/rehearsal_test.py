@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from tracklayer.model.delivery import DeliveryState, Failure, Response
+from tracklayer.operate.curl import curl_command
 from tracklayer.operate.rehearsal import Rehearsal
 from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
@@ -63,6 +64,30 @@ def stages(rehearsal: Rehearsal) -> list[Stage]:
         failed = any(stage.state == "failed" for stage in found)
         found.append(Stage(name=name, state="skipped", said="not reached") if failed else judge(rehearsal))
     return found
+
+
+def outcome(rehearsal: Rehearsal | None) -> dict[str, object]:
+    """What the page shows of a test; before one, the stages that it will go through."""
+    result = rehearsal.result if rehearsal else None
+    return {
+        "test": rehearsal,
+        "stages": stages(rehearsal) if rehearsal else stages_ahead(),
+        "response": result if isinstance(result, Response) else None,
+        "curl": curl_command(rehearsal.shown) if rehearsal and rehearsal.shown else None,
+    }
+
+
+def stages_ahead() -> list[Stage]:
+    """The six before a test, each with what it asks."""
+    asked = {
+        "filter": "does the event match?",
+        "consent": "may this destination have it?",
+        "render": "method, URL, headers and body",
+        "sign": "with the signing secret, checked as the receiver would",
+        "send": "the exact bytes, over the network",
+        "response": "a success, by the rules of this destination?",
+    }
+    return [Stage(name=name, state="skipped", said=said) for name, said in asked.items()]
 
 
 def passed(rehearsal: Rehearsal) -> bool:
