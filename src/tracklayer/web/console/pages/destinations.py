@@ -49,7 +49,7 @@ class DestinationsPages(Controller):
             destinations=shown,
             health=health,
             q=q,
-            status=status,
+            chosen_status=status,
             presets=presets(),
             now=service.clock.now(),
         )
@@ -86,16 +86,12 @@ class DestinationsPages(Controller):
     @get("/{destination_id:str}/deliveries")
     async def deliveries(self, request: AnyRequest, service: Service, destination_id: str) -> Response[str]:
         """Its newest deliveries."""
-        return await _rows(
-            request, service, destination_id, "deliveries", DeliveryFilter(destination_id=destination_id)
-        )
+        return await _rows(request, service, destination_id, "deliveries")
 
     @get("/{destination_id:str}/dead-letters")
     async def dead_letters(self, request: AnyRequest, service: Service, destination_id: str) -> Response[str]:
         """Its dead letters, by cause and newest first."""
-        return await _rows(
-            request, service, destination_id, "dead_letters", DeliveryFilter(destination_id=destination_id)
-        )
+        return await _rows(request, service, destination_id, "dead_letters")
 
 
 _COLOURS: dict[OutcomeClass, str] = {

@@ -1,0 +1,215 @@
+"""`/dead-letters`: causes first; then mend, replay at a pace, or let go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+
+from tracklayer.catalog import Destination
+from tracklayer.errors import Invalid, NotFound, TrackLayerError
+from tracklayer.operate.dead_letters import DeadLetter, Mode
+from tracklayer.operate.replays import Replay
+from tracklayer.service import Service
+from tracklayer.store.causes import Cause
+from tracklayer.store.history import DeliveryFilter
+from tracklayer.web.console.access import signed_in, visitor
+from tracklayer.web.console.causes import Meaning, meaning
+from tracklayer.web.console.rendering import is_fragment, render, see
+
+AnyRequest = Request[Any, Any, Any]
+
+PAGE = 50
+DETAILED = 12  # causes that show the first lines of their newest request and answer
+FIRST_LINE = 160  # characters
+
+_NAMES = ("destination_id", "cause", "event_name")
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """One cause as it is shown."""
+
+    cause: Cause
+    meaning: Meaning
+    destination: Destination | None  # None: deleted
+    host: str
+    query: str  # of the page that shows this group
+    hours: list[tuple[int, int]]  # for the sparkline
+    body_line: str = ""
+    answer_line: str = ""
+
+
+class DeadLettersPages(Controller):
+    """The operator's safety net."""
+
+    path = "/dead-letters"
+    guards = (signed_in,)
+    include_in_schema = False
+
+    @get("/")
+    async def all(
+        self,
+        request: AnyRequest,
+        service: Service,
+        destination_id: str = "",
+        cause: str = "",
+        event_name: str = "",
+        before: str = "",
+    ) -> Response[str]:
+        """Causes, and the rows of the one that is chosen."""
+        workspace_id = visitor(request).workspace_id
+        wanted = _wanted({"destination_id": destination_id, "cause": cause, "event_name": event_name})
+        causes = await service.dead_letters.causes(workspace_id, wanted)
+        rows = await service.dead_letters.page(workspace_id, wanted, limit=PAGE + 1, before=before or None)
+        destinations = {each.id: each for each in service.destinations.all(workspace_id)}
+        groups = [await _group(service, workspace_id, each, destinations, n) for n, each in enumerate(causes)]
+        chosen = groups[0] if len(groups) == 1 and destination_id and cause else None
+        values = {"destination_id": destination_id, "cause": cause, "event_name": event_name}
+        return render(
+            request,
+            "dead_letters/cause.html" if chosen else "dead_letters/list.html",
+            groups=groups,
+            chosen=chosen,
+            mends=_mends(chosen, request) if chosen else [],
+            letter=await _letter(service, workspace_id, chosen) if chosen else None,
+            total=sum(each.count for each in causes),
+            rows=rows[:PAGE],
+            next=_query({**values, "before": rows[PAGE - 1].id}) if len(rows) > PAGE else None,
+            first=_query(values) if before else None,
+            values=values,
+            filtered=any(values.values()),
+            destinations=destinations,
+            replays=[each for each in service.replays.all(workspace_id) if each.ended_at is None],
+            is_sending=lambda row: service.engine.is_sending(row.destination_id, row.id),
+            now=service.clock.now(),
+        )
+
+    @post("/compare", status_code=200)
+    async def compare(self, request: AnyRequest, service: Service) -> Response[str]:
+        """What a replay would send: a count, and the bodies of the first ten beside those that were sent."""
+        form = await request.form()
+        who = visitor(request)
+        found = await service.dead_letters.replay_all(
+            who.workspace_id, _wanted(form), _mode(form), dry_run=True, author=who.name
+        )
+        return render(request, "dead_letters/compare.html", found=found, mode=_mode(form))
+
+    @post("/replay", status_code=200)
+    async def replay(self, request: AnyRequest, service: Service) -> Response[str]:
+        """Begin a replay, and show how far it is."""
+        form = await request.form()
+        who = visitor(request)
+        replay = await service.replays.start(
+            who.workspace_id, _wanted(form), _mode(form), per_second=_pace(form), author=who.name
+        )
+        return see(request, f"/dead-letters/replays/{replay.id}")
+
+    @get("/replays/{replay_id:str}")
+    async def progress(self, request: AnyRequest, service: Service, replay_id: str) -> Response[str]:
+        """How far a replay is; the page asks again until it has ended."""
+        return _progress(request, service, service.replays.get(visitor(request).workspace_id, replay_id))
+
+    @post("/replays/{replay_id:str}/cancel", status_code=200)
+    async def cancel(self, request: AnyRequest, service: Service, replay_id: str) -> Response[str]:
+        """Stop a replay where it is."""
+        who = visitor(request)
+        replay = await service.replays.cancel(who.workspace_id, replay_id, author=who.name)
+        return _progress(request, service, replay) if is_fragment(request) else see(request, _progress_path(replay))
+
+    @post("/discard", status_code=200)
+    async def discard(self, request: AnyRequest, service: Service) -> Response[str]:
+        """Let go of all that the filter selects."""
+        form = await request.form()
+        who = visitor(request)
+        await service.dead_letters.discard_all(
+            who.workspace_id, _wanted(form), str(form.get("reason", "")), author=who.name
+        )
+        return see(request, "/dead-letters")
+
+
+def _wanted(values: Mapping[str, Any]) -> DeliveryFilter:
+    given = {name: str(values.get(name, "")).strip() or None for name in _NAMES}
+    return DeliveryFilter(**given)  # type: ignore[arg-type]  # the three are texts
+
+
+def _mode(form: Mapping[str, Any]) -> Mode:
+    return "as_sent" if form.get("mode") == "as_sent" else "rerender"
+
+
+def _pace(form: Mapping[str, Any]) -> float | None:
+    text = str(form.get("per_second", "")).strip()
+    try:
+        return float(text) if text else None
+    except ValueError as error:
+        raise Invalid(
+            f"The pace is {text[:40]!r}: expected a number of replays a second.", pointer="/per_second"
+        ) from error
+
+
+def _query(values: Mapping[str, str]) -> str:
+    return "/dead-letters?" + urlencode({name: value for name, value in values.items() if value})
+
+
+async def _group(
+    service: Service, workspace_id: str, cause: Cause, destinations: Mapping[str, Destination], place: int
+) -> Group:
+    destination = destinations.get(cause.destination_id)
+    hours = (
+        await service.dead_letters.sparkline(workspace_id, cause.destination_id, cause.cause)
+        if place < DETAILED
+        else []
+    )
+    group = Group(
+        cause=cause,
+        meaning=meaning(cause.cause),
+        destination=destination,
+        host=urlsplit(destination.plan.config.transport.url).netloc if destination else "a deleted destination",
+        query=_query({"destination_id": cause.destination_id, "cause": cause.cause}),
+        hours=[(0, count) for count in hours],
+    )
+    letter = await _letter(service, workspace_id, group) if place < DETAILED else None
+    if letter is None:
+        return group
+    body = letter.request.body if letter.request else None
+    answer = letter.last.record.body or letter.last.error or "" if letter.last else ""
+    return msgspec.structs.replace(group, body_line=_line(body), answer_line=_line(answer.encode()))
+
+
+async def _letter(service: Service, workspace_id: str, group: Group) -> DeadLetter | None:
+    """The newest of a group; None where it was replayed or discarded meanwhile."""
+    try:
+        return await service.dead_letters.get(workspace_id, group.cause.example)
+    except (NotFound, TrackLayerError):
+        return None
+
+
+def _line(text: bytes | None) -> str:
+    """The beginning, on one line."""
+    return " ".join((text or b"")[: FIRST_LINE * 4].decode(errors="replace").split())[:FIRST_LINE]
+
+
+def _mends(group: Group, request: AnyRequest) -> list[tuple[str, str]]:
+    """Where this cause is mended: (words, address), each with the way back."""
+    if group.destination is None:
+        return []
+    back = quote(str(request.url.path) + "?" + request.url.query, safe="")
+    edit = f"/settings/destinations/{group.destination.id}/edit?return={back}"
+    places = {
+        "secret": ("Replace a secret", f"/settings/secrets?return={back}"),
+        "transport": ("Edit the transport", f"{edit}#transport"),
+        "template": ("Edit the template", f"{edit}#template"),
+        "retry": ("Edit the retry policy", f"{edit}#retry"),
+    }
+    return [places[mend] for mend in group.meaning.mends if mend in places]
+
+
+def _progress(request: AnyRequest, service: Service, replay: Replay) -> Response[str]:
+    template = "dead_letters/progress_fragment.html" if is_fragment(request) else "dead_letters/progress.html"
+    return render(request, template, replay=replay, now=service.clock.now())
+
+
+def _progress_path(replay: Replay) -> str:
+    return f"/dead-letters/replays/{replay.id}"
