@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.console.client import Console
 from tests.running import clean_environment
 
 DEMO = [sys.executable, "-m", "tracklayer", "demo"]
@@ -49,6 +50,10 @@ def test_it_stays_up_for_the_line_that_it_shows_until_ctrl_c() -> None:
             shown += line
         command = re.search(r"curl .*'$", shown, re.DOTALL | re.MULTILINE)
         assert command, shown
+        link = re.search(r"Open the console: (http://127\.0\.0\.1:\d+)(/setup/\S+)$", shown, re.MULTILINE)
+        assert link, shown
+        visitor = Console(link[1])
+        assert visitor.follow(visitor.join(link[2])).status == 200
         answer = subprocess.run(
             shlex.split(command[0].replace("\\\n", " ")), capture_output=True, text=True, timeout=10, check=True
         )

@@ -39,7 +39,8 @@ async def _play(console: Console, *, once: bool) -> int:
             for complaint in [] if passed else server.complaints():
                 console.print(f"server: {complaint}", style="red")
             if not once and passed and not stop.is_set():
-                _invite(console, server)
+                invitation = await asyncio.to_thread(client.post, "/v1/people/invitations", {})
+                _invite(console, server, invitation["url"])
                 receiver.respond = lambda request: _show_request(console, request)
                 await stop.wait()
                 console.print("\nStopping.")
@@ -74,10 +75,12 @@ def _show_checks(console: Console, checks: list[Check]) -> None:
     console.print(table)
 
 
-def _invite(console: Console, server: DemoServer) -> None:
+def _invite(console: Console, server: DemoServer, link: str) -> None:
     event = '{"event_name": "purchase", "properties": {"order_id": "7", "value": 42, "item": "Hat"}}'
     console.print("Now you. The server and the receiver stay up until Ctrl-C.\n", style="bold")
     console.print(f"  url  {server.url}\n  key  {server.key}\n")
+    console.print(f"  Open the console: {link}")
+    console.print("  (this link is good once, for 24 hours: choose a password there)\n", style="dim")
     console.print(
         f"  curl {server.url}/v1/events -H 'Authorization: Bearer {server.key}' \\\n"
         f"       -H 'Content-Type: application/json' -d '{event}'\n"
