@@ -191,6 +191,33 @@ def test_a_bulk_replay_selects_by_name_code_and_time(api: Api, site: Site) -> No
         assert ok(api.post("/v1/dead-letters/replay", wanted | {"dry_run": True}))["count"] == count
 
 
+def test_a_cause_selects_in_lists_replays_and_discards(api: Api, site: Site) -> None:
+    site.receiver.script(site.path, REFUSAL, Answer(200, body=b"0"))
+    made = site.create(success={"body_equals": "1"})
+    first, second = site.kill(), site.kill()
+    assert letters(api, destination_id=made["id"], cause="401") == [first["id"]]
+    assert letters(api, destination_id=made["id"], cause="success_rule") == [second["id"]]
+    assert letters(api, destination_id=made["id"], cause="200") == []
+    wanted = {"destination_id": made["id"], "cause": "success_rule"}
+    assert ok(api.post("/v1/dead-letters/replay", wanted | {"dry_run": True, "per_second": 5}))["count"] == 1
+    assert ok(api.post("/v1/dead-letters/discard", wanted | {"reason": "test orders"})) == {"count": 1}
+    assert letters(api, destination_id=made["id"]) == [first["id"]]
+    assert site.delivery(second["event_id"])["reason"] == "test orders"
+
+
+@pytest.mark.parametrize(
+    "body, code",
+    [
+        ({}, "missing_field"),
+        ({"reason": ""}, "wrong_type"),
+        ({"reason": "  "}, "required"),
+        ({"reason": 1}, "wrong_type"),
+    ],
+)
+def test_many_are_not_discarded_without_a_reason(api: Api, body: dict[str, object], code: str) -> None:
+    problem(api.post("/v1/dead-letters/discard", body), 422, code, pointer="/reason")
+
+
 @pytest.mark.parametrize(
     "body, code, pointer",
     [
@@ -201,6 +228,9 @@ def test_a_bulk_replay_selects_by_name_code_and_time(api: Api, site: Site) -> No
         ({"code": 10**30}, "wrong_type", "/code"),
         ({"dry_run": "yes"}, "wrong_type", "/dry_run"),
         ({"ids": ["dlv_1"] * 501}, "wrong_type", "/ids"),
+        ({"cause": 401}, "wrong_type", "/cause"),
+        ({"per_second": 0}, "wrong_type", "/per_second"),
+        ({"per_second": 10001}, "wrong_type", "/per_second"),
         ([], "wrong_type", ""),
     ],
 )

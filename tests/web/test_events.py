@@ -38,6 +38,24 @@ def test_the_last_page_has_no_cursor(api: Api) -> None:
     raise AssertionError("the pages do not end")
 
 
+def test_events_are_found_by_name_and_by_user(api: Api, site: Site) -> None:
+    user = {"external_id": f"u_{site.name}", "email": f"{site.name}@Shop.example"}
+    first = site.send(user_data=user)
+    second = site.send(user_data={"email": f"{site.name}@shop.example"})
+    third = site.send()
+
+    def found(**query: object) -> list[str]:
+        return [each["event_id"] for each in ok(api.get("/v1/events", **query))["data"]]
+
+    assert found(event_name=site.name) == [third, second, first]
+    assert found(user=user["external_id"]) == [first]
+    assert found(user=user["email"]) == [second, first]
+    assert found(user=user["email"], event_name="other") == []
+    page = ok(api.get("/v1/events", event_name=site.name, limit=2))
+    rest = ok(api.get("/v1/events", event_name=site.name, limit=2, cursor=page["next_cursor"]))
+    assert ([each["event_id"] for each in rest["data"]], rest["next_cursor"]) == ([first], None)
+
+
 def test_one_event_comes_with_its_deliveries(api: Api, site: Site) -> None:
     made = site.create()
     event_id = site.send()

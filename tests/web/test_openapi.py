@@ -65,6 +65,8 @@ def test_it_names_every_call_of_the_contract(document: dict[str, Any]) -> None:
         *("GET /v1/deliveries", "GET /v1/deliveries/{delivery_id}"),
         *("GET /v1/dead-letters", "GET /v1/dead-letters/{delivery_id}", "POST /v1/dead-letters/replay"),
         *("POST /v1/dead-letters/{delivery_id}/replay", "POST /v1/dead-letters/{delivery_id}/discard"),
+        *("POST /v1/dead-letters/discard", "GET /v1/replays", "GET /v1/replays/{replay_id}"),
+        "POST /v1/replays/{replay_id}/cancel",
         *("GET /v1/secrets", "GET /v1/secrets/{name}", "PUT /v1/secrets/{name}", "DELETE /v1/secrets/{name}"),
         *("GET /v1/api-keys", "POST /v1/api-keys", "DELETE /v1/api-keys/{key_id}"),
         *("GET /healthz", "GET /readyz", "GET /metrics"),
@@ -83,7 +85,7 @@ def test_every_call_says_what_it_is_and_what_it_refuses(document: dict[str, Any]
 
 def test_a_draft_refuses_unknown_fields_in_the_document_too(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    for name in ("DestinationDraft", "Transport", "SigningDraft", "Retry", "BulkReplayRequest", "SecretDraft"):
+    for name in ("DestinationDraft", "Transport", "SigningDraft", "Retry", "BulkReplayRequest", "BulkDiscardRequest"):
         assert schemas[name]["additionalProperties"] is False, name
 
 
@@ -99,6 +101,7 @@ def standing(other: ServerProcess, receiver: ReceiverThread) -> dict[str, Any]:
     path = f"/v1/destinations/{made['id']}"
     suppression = ok(api.post(f"{path}/suppressions", {"reason": "r", "filter": {"platform": ["x"]}}), 201)
     key = ok(api.post("/v1/api-keys", {"name": "k", "scopes": ["events:read"]}), 201)
+    replay = ok(api.post("/v1/dead-letters/replay", {"cause": "none", "per_second": 1}), 202)
     spare = site.create()
     return {
         "destination_id": made["id"],
@@ -108,6 +111,7 @@ def standing(other: ServerProcess, receiver: ReceiverThread) -> dict[str, Any]:
         "number": 1,
         "suppression_id": suppression["id"],
         "key_id": key["id"],
+        "replay_id": replay["id"],
         "spare": spare["id"],
         "draft": site.draft(),
     }
@@ -123,6 +127,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/destinations/{destination_id}/suppressions": {"reason": "r"},
     "PATCH /v1/destinations/{destination_id}": {"retry": {"attempts": 0}, "filter": {"event_name": ["openapi"]}},
     "POST /v1/dead-letters/replay": {"dry_run": True},
+    "POST /v1/dead-letters/discard": {"cause": "none", "reason": "r"},
     "POST /v1/dead-letters/{delivery_id}/replay": {"mode": "as_sent"},
     "POST /v1/dead-letters/{delivery_id}/discard": {"reason": "r"},
     "PUT /v1/secrets/{name}": {"value": "another-value"},

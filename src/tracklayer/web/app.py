@@ -22,6 +22,7 @@ from tracklayer.web.api.deliveries import DeadLettersController, DeliveriesContr
 from tracklayer.web.api.destinations import DestinationsController
 from tracklayer.web.api.events import EventsController
 from tracklayer.web.api.people import PeopleController
+from tracklayer.web.api.replays import ReplaysController
 from tracklayer.web.api.system import all_presets, healthz, metrics, readyz
 from tracklayer.web.console.app import create_console
 from tracklayer.web.exchange import ApiRequest, ApiResponse
@@ -74,6 +75,7 @@ def _api(service: Service) -> Litestar:
             DestinationsController,
             DeliveriesController,
             DeadLettersController,
+            ReplaysController,
             SecretsController,
             KeysController,
             PeopleController,

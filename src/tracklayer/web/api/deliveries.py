@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from tracklayer.errors import Invalid, NotFound
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.moment import rfc3339
 from tracklayer.operate.dead_letters import BulkReplay, DeadLetter
+from tracklayer.operate.replays import FASTEST, SLOWEST
 from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
 from tracklayer.web.api.parameters import PAGE, Code, Cursor, Limit, read_cursor, read_moment
@@ -30,9 +32,14 @@ from tracklayer.web.api.views import (
     response_view,
 )
 from tracklayer.web.auth import caller, requires
-from tracklayer.web.exchange import ApiRequest
+from tracklayer.web.exchange import ApiRequest, ApiResponse
 
 Mode = Literal["as_sent", "rerender"]
+
+CauseOf = Annotated[
+    str | None,
+    Parameter(description="What the last attempt failed of: its status, `timeout` and the like, or `success_rule`."),
+]
 
 READ = [requires("events:read")]
 RECOVER = [requires("destinations:write")]
@@ -64,18 +71,61 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mode: Mode = "rerender"
 
 
-class BulkReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which dead letters, how, and whether to only look."""
+class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which dead letters: those that meet all that is given; all of them where nothing is."""
 
-    mode: Mode = "rerender"
-    dry_run: bool = False
     destination_id: str | None = None
     event_id: str | None = None
     event_name: str | None = None
     code: Annotated[int, msgspec.Meta(ge=100, le=999)] | None = None
+    cause: str | None = None
     since: str | None = None
     until: str | None = None
     ids: Annotated[list[str], msgspec.Meta(max_length=500)] | None = None
+
+    def filter(self) -> DeliveryFilter:
+        """As the store understands it. Raises `Invalid`."""
+        return DeliveryFilter(
+            destination_id=self.destination_id,
+            event_id=self.event_id,
+            event_name=self.event_name,
+            code=self.code,
+            cause=self.cause,
+            since=read_moment(self.since, "since"),
+            until=read_moment(self.until, "until"),
+            ids=None if self.ids is None else tuple(self.ids),
+        )
+
+
+class BulkReplayRequest(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which dead letters, how, and whether to only look; with `per_second` in the background, at that pace."""
+
+    mode: Mode = "rerender"
+    dry_run: bool = False
+    per_second: Annotated[float, msgspec.Meta(ge=SLOWEST, le=FASTEST)] | None = None
+
+
+class ReplayStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """A replay that goes on in the background: `GET /v1/replays/{id}` tells how far it is."""
+
+    id: str
+    total: int
+    count: int  # the same as total: what will be revived
+
+
+STARTED = ResponseSpec(ReplayStarted, description="It goes on in the background.", generate_examples=False)
+
+
+class BulkDiscardRequest(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which dead letters, and why they are let go."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class BulkDiscard(msgspec.Struct, frozen=True, kw_only=True):
+    """How many were let go."""
+
+    count: int
 
 
 class Discard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,6 +201,7 @@ class DeadLettersController(Controller):
         event_id: str | None = None,
         event_name: str | None = None,
         code: Code = None,
+        cause: CauseOf = None,
         since: str | None = None,
         until: str | None = None,
     ) -> Page[DeliveryView]:
@@ -160,6 +211,7 @@ class DeadLettersController(Controller):
             event_id=event_id,
             event_name=event_name,
             code=code,
+            cause=cause,
             since=read_moment(since, "since"),
             until=read_moment(until, "until"),
         )
@@ -174,22 +226,29 @@ class DeadLettersController(Controller):
         letter = await service.dead_letters.get(caller(request.scope).workspace_id, delivery_id)
         return _letter_view(letter, service)
 
-    @post("/replay", guards=RECOVER, status_code=200)
-    async def replay_all(self, request: ApiRequest, service: Service, data: BulkReplayRequest) -> BulkReplay:
+    @post("/replay", guards=RECOVER, status_code=200, responses={202: STARTED})
+    async def replay_all(
+        self, request: ApiRequest, service: Service, data: BulkReplayRequest
+    ) -> Response[BulkReplay | ReplayStarted]:
         """Replay all that the filter selects; a dry run counts and shows how the bodies would differ."""
-        wanted = DeliveryFilter(
-            destination_id=data.destination_id,
-            event_id=data.event_id,
-            event_name=data.event_name,
-            code=data.code,
-            since=read_moment(data.since, "since"),
-            until=read_moment(data.until, "until"),
-            ids=None if data.ids is None else tuple(data.ids),
-        )
         key = caller(request.scope)
-        return await service.dead_letters.replay_all(
-            key.workspace_id, wanted, data.mode, dry_run=data.dry_run, author=key.name
+        wanted = data.filter()
+        if data.per_second is None or data.dry_run:
+            done = await service.dead_letters.replay_all(
+                key.workspace_id, wanted, data.mode, dry_run=data.dry_run, author=key.name
+            )
+            return ApiResponse(done)
+        replay = await service.replays.start(
+            key.workspace_id, wanted, data.mode, per_second=data.per_second, author=key.name
         )
+        return ApiResponse(ReplayStarted(id=replay.id, total=replay.total, count=replay.total), status_code=202)
+
+    @post("/discard", guards=RECOVER, status_code=200)
+    async def discard_all(self, request: ApiRequest, service: Service, data: BulkDiscardRequest) -> BulkDiscard:
+        """Let go of all that the filter selects; the reason stays with each of them."""
+        key = caller(request.scope)
+        count = await service.dead_letters.discard_all(key.workspace_id, data.filter(), data.reason, author=key.name)
+        return BulkDiscard(count=count)
 
     @post("/{delivery_id:str}/replay", guards=RECOVER, status_code=200)
     async def replay(
