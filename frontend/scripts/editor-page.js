@@ -51,7 +51,7 @@ wherever("datalist[data-values-url]", (list) => {
     const answer = await fetch(list.dataset.valuesUrl, { headers: { accept: "application/json" } });
     if (!answer.ok) return;
     const values = await answer.json();
-    list.replaceChildren(...values.map(([value, count]) => new Option(`${count} of the newest events`, value)));
+    list.replaceChildren(...values.map(({ value, count }) => new Option(`${count} of the newest events`, value)));
   }, { once: true });
 });
 

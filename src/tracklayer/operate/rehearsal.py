@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 import msgspec
 
@@ -105,15 +107,28 @@ class Rehearsals:
         return self._previewed(destination, event)
 
     def rehearse_draft(
-        self, workspace_id: str, draft: DestinationDraft, event: Event | None, *, standing_id: str | None
+        self,
+        workspace_id: str,
+        draft: DestinationDraft,
+        event: Event | None,
+        *,
+        standing_id: str | None,
+        without_secrets: bool = False,
     ) -> Rehearsal:
         """What would be sent for `event`, or for the synthetic one, once `draft` were saved. Stores nothing.
 
         Saved as a new destination, or as the next version of the standing one, whose signing secret and suppressions
-        then count. Raises what that save would.
+        then count. `without_secrets`: those that do not exist yet do not stop it; masked, they look like the others.
+        Raises what that save would.
         """
         destination = self._destinations.drafted(workspace_id, draft, standing_id=standing_id)
-        return self._previewed(destination, event)
+        absent = self.absent_secrets(destination) if without_secrets else ()
+        return self._previewed(destination, event, dict.fromkeys(absent, _ABSENT))
+
+    def absent_secrets(self, destination: Destination) -> list[str]:
+        """The names of the secrets that a destination uses and its workspace does not have."""
+        known = self._catalog.tenant(destination.record.workspace_id).secrets
+        return sorted(destination.plan.renderer.secrets - known.keys())
 
     def checks(
         self, workspace_id: str, draft: dict[str, Json], *, standing_id: str | None = None
@@ -145,12 +160,14 @@ class Rehearsals:
         shown = self._shown(rehearsal, destination, attempted)
         return msgspec.structs.replace(shown, delivery_id=work.delivery_id, state=settlement.state, attempted=attempted)
 
-    def _previewed(self, destination: Destination, event: Event | None) -> Rehearsal:
+    def _previewed(
+        self, destination: Destination, event: Event | None, stand_ins: Mapping[str, str] = MappingProxyType({})
+    ) -> Rehearsal:
         work = self._work(destination, event or self.event(None))
         rehearsal = self._gate(destination, work.event)
         if rehearsal.consent is None or not rehearsal.consent.allowed:
             return rehearsal
-        return self._prepare(destination, work, rehearsal)
+        return self._prepare(destination, work, rehearsal, stand_ins)
 
     def _gate(self, destination: Destination, event: Event) -> Rehearsal:
         """Filter, consent and suppression, as routing does them, each with its reason."""
@@ -166,9 +183,11 @@ class Rehearsals:
             suppressed=None if suppression is None else f"suppression {suppression.id}: {suppression.reason}",
         )
 
-    def _prepare(self, destination: Destination, work: Work, rehearsal: Rehearsal) -> Rehearsal:
+    def _prepare(
+        self, destination: Destination, work: Work, rehearsal: Rehearsal, stand_ins: Mapping[str, str]
+    ) -> Rehearsal:
         now = self._clock.now()
-        secrets = self._catalog.tenant(destination.record.workspace_id).secrets
+        secrets = {**stand_ins, **self._catalog.tenant(destination.record.workspace_id).secrets}
         prepared = self._attempter.prepare(destination, work, secrets, now=now)
         ready = prepared.prepared if isinstance(prepared, Unsendable) else prepared
         failure = prepared.failure if isinstance(prepared, Unsendable) else None
@@ -232,6 +251,7 @@ class Rehearsals:
 
 
 _TEST_LEASE = 3600.0
+_ABSENT = "absent-secret"  # stands for one that does not exist; long enough to be masked wherever it shows
 
 
 def _stops(rehearsal: Rehearsal) -> str | None:

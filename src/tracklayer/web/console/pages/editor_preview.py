@@ -55,6 +55,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     rehearsal: Rehearsal | None  # with the filter and the consent of the form
     sent: Rehearsal | None  # with neither, so that there is a request to see; None where nothing can be rendered
     sample_problem: str | None
+    absent: list[str]  # secrets that are used and do not exist
 
 
 async def look(desk: Desk, values: Values, sample: Sample) -> Look:
@@ -63,10 +64,14 @@ async def look(desk: Desk, values: Values, sample: Sample) -> Look:
     hidden = {field for field in ("name", "url") if not values[field].strip()}
     blamed = {field: problem for field, problem in problems.items() if field not in hidden}
     rehearsal = sent = sample_problem = None
+    absent: list[str] = []
     if not blamed:
         try:
             event = await _event(desk, sample)
-            rehearsal, sent = _rehearsed(desk, _filled(found), event)
+            draft = _filled(found)
+            rehearsal, sent = _rehearsed(desk, draft, event)
+            drafted = desk.service.destinations.drafted(desk.workspace_id, draft, standing_id=desk.standing_id)
+            absent = desk.service.rehearsals.absent_secrets(drafted)
         except (TrackLayerError, ValueError) as error:
             sample_problem = error.detail if isinstance(error, TrackLayerError) else f"This is not JSON: {error}"
     return Look(
@@ -76,6 +81,7 @@ async def look(desk: Desk, values: Values, sample: Sample) -> Look:
         rehearsal=rehearsal,
         sent=sent,
         sample_problem=sample_problem,
+        absent=absent,
     )
 
 
@@ -167,12 +173,14 @@ def _filled(draft: dict[str, Json]) -> DestinationDraft:
 
 
 def _rehearsed(desk: Desk, draft: DestinationDraft, event: Event | None) -> tuple[Rehearsal, Rehearsal]:
-    rehearse = desk.service.rehearsals.rehearse_draft
-    found = rehearse(desk.workspace_id, draft, event, standing_id=desk.standing_id)
+    def rehearse(draft: DestinationDraft) -> Rehearsal:
+        rehearse_draft = desk.service.rehearsals.rehearse_draft
+        return rehearse_draft(desk.workspace_id, draft, event, standing_id=desk.standing_id, without_secrets=True)
+
+    found = rehearse(draft)
     if found.prepared is not None or found.failure is not None:
         return found, found
-    ungated = msgspec.structs.replace(draft, filter=None, consent=None)
-    return found, rehearse(desk.workspace_id, ungated, event, standing_id=desk.standing_id)
+    return found, rehearse(msgspec.structs.replace(draft, filter=None, consent=None))
 
 
 def _signed(desk: Desk, values: Values) -> bool:

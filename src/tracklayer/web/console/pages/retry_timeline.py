@@ -11,8 +11,8 @@ from tracklayer.errors import Invalid
 from tracklayer.model.destination import Retry
 from tracklayer.web.console.words import duration
 
-ROOM = 13.0  # percent of the line that a label needs
-ROWS = 2
+CHARACTER = 2.1  # percent of the width that one of a label needs, on a phone
+GAP = 2.0  # percent between labels
 START, END = 2.0, 98.0  # percent of the width at which the line begins and ends
 
 
@@ -47,24 +47,27 @@ def timeline(retry: Retry) -> Timeline | None:
 def _marks(planned: Schedule) -> list[Mark]:
     total = planned.attempts[-1]
     places = [START + (END - START) * log1p(at) / log1p(total) if total else START for at in planned.attempts]
+    labels = ["at once", *map(duration, planned.attempts[1:])]
     last = len(places) - 1
-    taken = [-ROOM] * ROWS
+    taken = [START, START]  # by row: where the labels that stand there end
     marks = []
-    for number, (at, place) in enumerate(zip(planned.attempts, places, strict=True)):
-        free = END - ROOM if number not in (0, last) else END  # the last label always has its room, in the first row
-        rows = [row for row in range(ROWS) if place - taken[row] >= ROOM and (row > 0 or place <= free)]
-        row = 0 if number == last else rows[0] if rows else None
+    for index, (place, label) in enumerate(zip(places, labels, strict=True)):
+        width = CHARACTER * len(label)
+        left = START if index == 0 else END - width if index == last else place - width / 2
+        # The last label stands in the first row, whatever comes before it.
+        bound = [END if index == last else END - CHARACTER * len(labels[last]) - GAP, END]
+        free = [row for row in (0, 1) if left >= taken[row] and (index == 0 or left + width <= bound[row])]
+        row = 0 if index == last else free[0] if free else None
         if row is not None:
-            taken[row] = place
-        when = "at once" if number == 0 else duration(at)
+            taken[row] = left + width + GAP
         marks.append(
             Mark(
-                number=number + 1,
+                number=index + 1,
                 place=f"{place:.2f}%",
-                label="" if row is None else when,
+                label="" if row is None else label,
                 row=row or 0,
-                anchor="start" if number == 0 else "end" if number == last else "middle",
-                said=f"Attempt {number + 1}: {when}" + ("" if number == 0 else " after the first"),
+                anchor="start" if index == 0 else "end" if index == last else "middle",
+                said=f"Attempt {index + 1}: {label}" + ("" if index == 0 else " after the first"),
             )
         )
     return marks
