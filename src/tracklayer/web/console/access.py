@@ -111,3 +111,8 @@ def policy(nonce: str) -> str:
 def address_of(request: Request[Any, Any, Any]) -> str:
     """The address that a request comes from."""
     return request.client.host if request.client else ""
+
+
+def origin_of(request: Request[Any, Any, Any], settings: Settings) -> str:
+    """Where people reach this server: `public_url` where it is set, else what the browser has asked."""
+    return settings.public_url or str(request.base_url).rstrip("/")
