@@ -13,30 +13,6 @@ import { whenRemoved, wherever } from "./wherever.js";
 
 const OUTSIDE = { left: -10, top: -10 };
 
-wherever("[data-chart]", (element) => {
-  const given = JSON.parse(document.getElementById(element.dataset.chartSource).textContent);
-  if (given.times.length === 0) return;
-  const plot = make("div", "chart-plot");
-  const legend = new Legend(given);
-  element.append(plot, legend.element);
-  plot.tabIndex = 0;
-  plot.setAttribute("role", "group");
-  const name = element.closest("figure")?.querySelector("figcaption")?.textContent.trim() ?? "Chart";
-  plot.ariaLabel = `${name}: the arrow keys show the values; the table that follows has them all`;
-
-  const chart = new uPlot(chartOptions(given, plot, legend), chartData(given), plot);
-  const sized = new ResizeObserver(() => chart.setSize(sizeOf(plot)));
-  sized.observe(plot);
-  const repaint = () => chart.redraw(false);
-  document.addEventListener("theme", repaint);
-  listenToKeys(chart, plot, legend, given.times);
-  whenRemoved(element, () => {
-    sized.disconnect();
-    document.removeEventListener("theme", repaint);
-    chart.destroy();
-  });
-});
-
 function chartOptions(given, plot, legend) {
   const axis = { stroke: () => token("--muted"), font: `12px ${getComputedStyle(plot).fontFamily}`, ticks: { show: false } };
   const grid = { stroke: () => token("--chart-grid"), width: 1 };
@@ -57,9 +33,16 @@ function chartOptions(given, plot, legend) {
 }
 
 function seriesOptions({ color }, isStacked) {
-  const points = { show: false };
-  if (!isStacked) return { stroke: () => token(color), width: 1.75, points };
-  return { fill: () => token(color), width: 0, points, paths: uPlot.paths.bars({ size: [0.8, 48], align: 1 }) };
+  if (!isStacked) return { stroke: () => token(color), width: 1.75, points: { show: true, size: 5, filter: alone } };
+  const paths = uPlot.paths.bars({ size: [0.8, 48], align: 1 });
+  return { fill: () => token(color), width: 0, points: { show: false }, paths };
+}
+
+/** The values with nothing on either side, which no line would show. */
+function alone(chart, series) {
+  const values = chart.data[series];
+  const isGap = (index) => values[index] === null || values[index] === undefined;
+  return values.flatMap((_, index) => (!isGap(index) && isGap(index - 1) && isGap(index + 1) ? [index] : []));
 }
 
 function chartData({ stacked: isStacked, times, series }) {
@@ -129,3 +112,28 @@ function make(tag, className) {
   element.className = className;
   return element;
 }
+
+// Last, for what is on the page already is drawn at once, with all that stands above.
+wherever("[data-chart]", (element) => {
+  const given = JSON.parse(document.getElementById(element.dataset.chartSource).textContent);
+  if (given.times.length === 0) return;
+  const plot = make("div", "chart-plot");
+  const legend = new Legend(given);
+  element.append(plot, legend.element);
+  plot.tabIndex = 0;
+  plot.setAttribute("role", "group");
+  const name = element.closest("figure")?.querySelector("figcaption")?.textContent.trim() ?? "Chart";
+  plot.ariaLabel = `${name}: the arrow keys show the values; the table that follows has them all`;
+
+  const chart = new uPlot(chartOptions(given, plot, legend), chartData(given), plot);
+  const sized = new ResizeObserver(() => chart.setSize(sizeOf(plot)));
+  sized.observe(plot);
+  const repaint = () => chart.redraw(false);
+  document.addEventListener("theme", repaint);
+  listenToKeys(chart, plot, legend, given.times);
+  whenRemoved(element, () => {
+    sized.disconnect();
+    document.removeEventListener("theme", repaint);
+    chart.destroy();
+  });
+});
