@@ -59,11 +59,14 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-focus]");
   const field = link && document.getElementById(`f-${link.dataset.focus}`);
   if (!field) return;
-  setTimeout(() => {
+  const go = () => {
     field.closest("details")?.setAttribute("open", "");
     const shown = field.hidden ? field.parentElement.querySelector(".cm-content") : field;
     shown?.focus();
-  });
+  };
+  // The step has to be open first; steps.js hears of it before.
+  if (location.hash === link.hash) go();
+  else window.addEventListener("hashchange", go, { once: true });
 });
 
 wherever("form.destination-editor", (form) => {

@@ -53,6 +53,7 @@ wherever("textarea[data-editor]", (textarea) => {
     extensions: [
       EditorView.cspNonce.of(document.querySelector("meta[name=csp-nonce]")?.content ?? ""),
       EditorState.readOnly.of(textarea.readOnly),
+      EditorView.editorAttributes.of({ class: "code-editor" }), // a class that is set on the element is lost with the focus
       EditorView.contentAttributes.of(describe(textarea, label, hint)),
       EditorView.updateListener.of((update) => update.docChanged && carryOver(view, textarea)),
       lineNumbers(),
@@ -71,7 +72,6 @@ wherever("textarea[data-editor]", (textarea) => {
       keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap, indentWithTab]),
     ],
   });
-  view.dom.classList.add("code-editor");
   view.dom.style.setProperty("--code-editor-rows", textarea.rows);
   textarea.after(view.dom, hint);
   textarea.hidden = true;
