@@ -91,7 +91,7 @@ class SecretPages(Controller):
         try:
             await service.secrets.remove(who.workspace_id, name, author=who.name)
         except Conflict as error:
-            return _secrets(request, service, error=error)
+            return _secrets(request, service, error=error, refused=name)
         return see(request, "/settings/secrets")
 
 
@@ -110,7 +110,7 @@ def _api_keys(
         request,
         "settings/api_keys.html",
         status=status_of(error) if error else 200,
-        keys=keys,
+        api_keys=keys,
         admin_keys=sum("admin" in key.scopes for key in keys),
         scopes=SCOPES,
         chosen=["events:write"] if scopes is None else scopes,
@@ -122,7 +122,13 @@ def _api_keys(
 
 
 def _secrets(
-    request: AnyRequest, service: Service, *, error: TrackLayerError | None = None, name: str = "", back: str = ""
+    request: AnyRequest,
+    service: Service,
+    *,
+    error: TrackLayerError | None = None,
+    refused: str = "",
+    name: str = "",
+    back: str = "",
 ) -> Response[str]:
     workspace_id = visitor(request).workspace_id
     known, missing = service.secrets.all(workspace_id), service.secrets.missing(workspace_id)
@@ -137,6 +143,7 @@ def _secrets(
         missing=missing,
         users={each: service.secrets.users(workspace_id, each) for each in [*(one.name for one in known), *missing]},
         names={each.id: each.plan.config.name for each in service.destinations.all(workspace_id)},
+        refused=refused,
         name=name,
         back=inside(back, ""),
         problems=problems,

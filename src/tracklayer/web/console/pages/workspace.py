@@ -116,7 +116,7 @@ def limits_in_force(settings: Settings) -> list[Limit]:
     table = {entry.field: entry for entry in settings_table()}
     return [
         Limit(
-            entry.setting.doc,
+            entry.setting.doc.replace("`", ""),
             entry.setting.kind.show(getattr(settings, entry.field)),
             entry.variable,
             getattr(settings, entry.field) == entry.default,
