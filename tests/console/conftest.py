@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
 from tests.console.client import Console, first_person
-from tests.harness import Api, ServerProcess
+from tests.console.place import Place
+from tests.harness import Api, ReceiverThread, ServerProcess
+
+_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +43,11 @@ def first(console_server: ServerProcess) -> Console:
 def console(first: Console) -> Console:
     """That person, in a browser of the test's own with the same session."""
     return Console(first.url, first.cookies)
+
+
+@pytest.fixture
+def place(console: Console, console_api: Api, receiver: ReceiverThread) -> Iterator[Place]:
+    """A corner of its own for one test."""
+    mine = Place(console, console_api, receiver, f"place_{next(_numbers)}")
+    yield mine
+    mine.clean()

@@ -49,7 +49,7 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     tenths = int(share * 1000)
-    return f"{tenths / 10:.{0 if tenths in (0, 1000) else 1}f}{_THIN}%"
+    return f"{tenths / 10:g}{_THIN}%"
 
 
 def duration(seconds: float | None) -> str:

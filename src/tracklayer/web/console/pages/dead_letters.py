@@ -4,42 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote
 
-import msgspec
 from litestar import Controller, Request, Response, get, post
 
-from tracklayer.catalog import Destination
-from tracklayer.errors import Invalid, NotFound, TrackLayerError
-from tracklayer.operate.dead_letters import DeadLetter, Mode
+from tracklayer.errors import Invalid
+from tracklayer.operate.dead_letters import Mode
 from tracklayer.operate.replays import Replay
 from tracklayer.service import Service
-from tracklayer.store.causes import Cause
 from tracklayer.store.history import DeliveryFilter
 from tracklayer.web.console.access import signed_in, visitor
-from tracklayer.web.console.causes import Meaning, meaning
+from tracklayer.web.console.pages.dead_letter_groups import Group, groups_of, newest_letter, query_of
 from tracklayer.web.console.rendering import is_fragment, render, see
 
 AnyRequest = Request[Any, Any, Any]
 
 PAGE = 50
-DETAILED = 12  # causes that show the first lines of their newest request and answer
-FIRST_LINE = 160  # characters
 
 _NAMES = ("destination_id", "cause", "event_name")
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """One cause as it is shown."""
-
-    cause: Cause
-    meaning: Meaning
-    destination: Destination | None  # None: deleted
-    host: str
-    query: str  # of the page that shows this group
-    hours: list[tuple[int, int]]  # for the sparkline
-    body_line: str = ""
-    answer_line: str = ""
 
 
 class DeadLettersPages(Controller):
@@ -65,7 +47,7 @@ class DeadLettersPages(Controller):
         causes = await service.dead_letters.causes(workspace_id, wanted)
         rows = await service.dead_letters.page(workspace_id, wanted, limit=PAGE + 1, before=before or None)
         destinations = {each.id: each for each in service.destinations.all(workspace_id)}
-        groups = [await _group(service, workspace_id, each, destinations, n) for n, each in enumerate(causes)]
+        groups = await groups_of(service, workspace_id, causes)
         chosen = groups[0] if len(groups) == 1 and destination_id and cause else None
         values = {"destination_id": destination_id, "cause": cause, "event_name": event_name}
         return render(
@@ -74,14 +56,15 @@ class DeadLettersPages(Controller):
             groups=groups,
             chosen=chosen,
             mends=_mends(chosen, request) if chosen else [],
-            letter=await _letter(service, workspace_id, chosen) if chosen else None,
+            letter=await newest_letter(service, workspace_id, chosen.cause) if chosen else None,
             total=sum(each.count for each in causes),
             rows=rows[:PAGE],
-            next=_query({**values, "before": rows[PAGE - 1].id}) if len(rows) > PAGE else None,
-            first=_query(values) if before else None,
+            next=query_of({**values, "before": rows[PAGE - 1].id}) if len(rows) > PAGE else None,
+            first=query_of(values) if before else None,
             values=values,
             filtered=any(values.values()),
             destinations=destinations,
+            names={each.id: each.plan.config.name for each in destinations.values()},
             replays=[each for each in service.replays.all(workspace_id) if each.ended_at is None],
             is_sending=lambda row: service.engine.is_sending(row.destination_id, row.id),
             now=service.clock.now(),
@@ -147,48 +130,6 @@ def _pace(form: Mapping[str, Any]) -> float | None:
         raise Invalid(
             f"The pace is {text[:40]!r}: expected a number of replays a second.", pointer="/per_second"
         ) from error
-
-
-def _query(values: Mapping[str, str]) -> str:
-    return "/dead-letters?" + urlencode({name: value for name, value in values.items() if value})
-
-
-async def _group(
-    service: Service, workspace_id: str, cause: Cause, destinations: Mapping[str, Destination], place: int
-) -> Group:
-    destination = destinations.get(cause.destination_id)
-    hours = (
-        await service.dead_letters.sparkline(workspace_id, cause.destination_id, cause.cause)
-        if place < DETAILED
-        else []
-    )
-    group = Group(
-        cause=cause,
-        meaning=meaning(cause.cause),
-        destination=destination,
-        host=urlsplit(destination.plan.config.transport.url).netloc if destination else "a deleted destination",
-        query=_query({"destination_id": cause.destination_id, "cause": cause.cause}),
-        hours=[(0, count) for count in hours],
-    )
-    letter = await _letter(service, workspace_id, group) if place < DETAILED else None
-    if letter is None:
-        return group
-    body = letter.request.body if letter.request else None
-    answer = letter.last.record.body or letter.last.error or "" if letter.last else ""
-    return msgspec.structs.replace(group, body_line=_line(body), answer_line=_line(answer.encode()))
-
-
-async def _letter(service: Service, workspace_id: str, group: Group) -> DeadLetter | None:
-    """The newest of a group; None where it was replayed or discarded meanwhile."""
-    try:
-        return await service.dead_letters.get(workspace_id, group.cause.example)
-    except (NotFound, TrackLayerError):
-        return None
-
-
-def _line(text: bytes | None) -> str:
-    """The beginning, on one line."""
-    return " ".join((text or b"")[: FIRST_LINE * 4].decode(errors="replace").split())[:FIRST_LINE]
 
 
 def _mends(group: Group, request: AnyRequest) -> list[tuple[str, str]]:

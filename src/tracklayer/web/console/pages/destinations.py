@@ -13,6 +13,7 @@ from tracklayer.presets import presets
 from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
 from tracklayer.web.console.access import signed_in, visitor
+from tracklayer.web.console.pages.dead_letter_groups import groups_of
 from tracklayer.web.console.pages.destination_tabs import frame_of
 from tracklayer.web.console.rendering import is_fragment, render, see
 
@@ -147,16 +148,16 @@ async def _rows(request: AnyRequest, service: Service, destination_id: str, tab:
     health = await service.health.overview(workspace_id)
     if tab == "deliveries":
         rows = await service.history.deliveries(workspace_id, wanted, limit=SHOWN)
-        causes = []
+        groups = []
     else:
         rows = await service.dead_letters.page(workspace_id, wanted, limit=SHOWN, before=None)
-        causes = await service.dead_letters.causes(workspace_id, wanted)
+        groups = await groups_of(service, workspace_id, await service.dead_letters.causes(workspace_id, wanted))
     return render(
         request,
         f"destinations/{tab}.html",
         **frame_of(service, destination, health[destination_id]),
         rows=rows,
-        causes=causes,
+        groups=groups,
         shown=SHOWN,
         is_sending=lambda row: service.engine.is_sending(row.destination_id, row.id),
     )

@@ -1,0 +1,102 @@
+"""`/dead-letters`: causes, mending, replaying at a pace, letting go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.console.place import Place
+from tests.harness import wait_until
+from tracklayer.demo.answers import Answer
+
+
+@pytest.fixture
+def refused(place: Place) -> dict[str, Any]:
+    """A destination with three dead letters: the receiver does not accept the token."""
+    place.receiver.script(place.path, Answer(401, body=b'{"error": "invalid token"}'))
+    made = place.create(template='{"order": "{{properties.order_id}}"}')
+    for order in ("A1", "A2", "A3"):
+        place.kill(properties={"order_id": order})
+    return made
+
+
+def test_the_first_thing_seen_is_the_cause_with_its_count_and_first_lines(
+    place: Place, refused: dict[str, Any]
+) -> None:
+    page = place.console.get("/dead-letters", destination_id=refused["id"])
+    assert "3 dead letters by cause" in page.words
+    assert "401" in page.words
+    assert "invalid token" in page.words
+    assert f"destination_id={refused['id']}&amp;cause=401" in page.text
+
+
+def test_a_cause_offers_to_mend_with_the_way_back_to_replay_and_to_let_go(
+    place: Place, refused: dict[str, Any]
+) -> None:
+    page = place.console.get("/dead-letters", destination_id=refused["id"], cause="401")
+    assert "The receiver does not accept the credentials." in page.words
+    assert 'href="/settings/secrets?return=' in page.text
+    assert f'href="/settings/destinations/{refused["id"]}/edit?return=' in page.text
+    assert "Replay 3" in page.words
+    assert "Discard 3" in page.words
+
+
+def test_comparing_shows_the_bodies_that_a_rerender_would_send(place: Place, refused: dict[str, Any]) -> None:
+    place.api.patch(f"/v1/destinations/{refused['id']}", {"template": '{"order_number": "{{properties.order_id}}"}'})
+    form = {"destination_id": refused["id"], "cause": "401", "mode": "rerender"}
+    found = place.console.post("/dead-letters/compare", form, htmx=True)
+    assert "3 would be sent rendered again" in found.words
+    assert '"order_number": "A3"' in found.words
+    assert "<html" not in found.text
+    whole = place.console.post("/dead-letters/compare", form | {"mode": "as_sent"})
+    assert "3 would be sent as they were" in whole.words
+    assert "<html" in whole.text
+
+
+def test_a_replay_shows_its_progress_until_all_is_sent(place: Place, refused: dict[str, Any]) -> None:
+    place.receiver.script(place.path, Answer(200))
+    started = place.console.post(
+        "/dead-letters/replay", {"destination_id": refused["id"], "cause": "401", "mode": "rerender"}
+    )
+    assert started.location.startswith("/dead-letters/replays/rpl_")
+
+    wait_until(lambda: "Replayed 3 of 3" in place.console.fragment(started.location).words, what="the replay to end")
+    ended = place.console.fragment(started.location)
+    assert "hx-trigger" not in ended.text  # it asks no more
+    wait_until(lambda: len(place.requests) == 6, what="three more requests")
+    assert "No dead letter has this" in place.console.get("/dead-letters", destination_id=refused["id"]).words
+
+
+def test_a_slow_replay_can_be_stopped_and_what_is_left_stays(place: Place, refused: dict[str, Any]) -> None:
+    form = {"destination_id": refused["id"], "mode": "as_sent", "per_second": "0.02"}
+    started = place.console.post("/dead-letters/replay", form)
+    running = place.console.get("/dead-letters", destination_id=refused["id"])
+    assert "of 3" in running.words
+    stopped = place.console.post(f"{started.location}/cancel", htmx=True)
+    assert "Stopped" in stopped.words
+    left = place.api.get("/v1/dead-letters", destination_id=refused["id"]).body["data"]
+    assert len(left) >= 2
+
+
+@pytest.mark.parametrize("pace", ["quick", "-1", "0", "nan"])
+def test_a_pace_that_is_none_is_said(place: Place, refused: dict[str, Any], pace: str) -> None:
+    answer = place.console.post("/dead-letters/replay", {"destination_id": refused["id"], "per_second": pace})
+    assert answer.status == 422
+    assert "pace" in answer.words or "per_second" in answer.words
+
+
+def test_discarding_many_takes_a_reason_and_keeps_it(place: Place, refused: dict[str, Any]) -> None:
+    form = {"destination_id": refused["id"], "cause": "401"}
+    assert place.console.post("/dead-letters/discard", form | {"reason": " "}).status == 422
+    assert place.console.post("/dead-letters/discard", form | {"reason": "test orders"}).status == 303
+    gone = place.api.get("/v1/deliveries", destination_id=refused["id"], state="discarded").body["data"]
+    assert [each["reason"] for each in gone] == ["test orders"] * 3
+
+
+def test_dead_letters_of_a_deleted_destination_can_only_be_let_go(place: Place, refused: dict[str, Any]) -> None:
+    place.api.delete(f"/v1/destinations/{refused['id']}")
+    page = place.console.get("/dead-letters", destination_id=refused["id"], cause="401")
+    assert "The destination is deleted" in page.words
+    assert "Discard 3" in page.words
+    assert "Replay 3" not in page.words
