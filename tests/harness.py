@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.message import Message
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -53,6 +53,8 @@ class ServerProcess:
 
     Its port stays the same over a restart. What it writes, over all its lives, is in `log_file`.
     """
+
+    program: Sequence[str] = ("-m", "tracklayer", "serve")  # what Python runs
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         self.data_dir = data_dir
@@ -93,7 +95,7 @@ class ServerProcess:
         given = {f"TRACKLAYER_{name.upper()}": str(value) for name, value in self.settings.items()}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tracklayer", "serve"],
+                [sys.executable, *self.program],
                 env=inherited | given,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
