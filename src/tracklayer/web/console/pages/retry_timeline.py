@@ -45,10 +45,11 @@ def timeline(retry: Retry) -> Timeline | None:
 
 
 def _marks(planned: Schedule) -> list[Mark]:
-    total = planned.attempts[-1]
-    places = [START + (END - START) * log1p(at) / log1p(total) if total else START for at in planned.attempts]
-    labels = ["at once", *map(duration, planned.attempts[1:])]
-    last = len(places) - 1
+    total, last = planned.attempts[-1], len(planned.attempts) - 1
+    # Without any wait they would all stand in one place: then their order is what can be shown.
+    shares = [log1p(at) / log1p(total) if total else index / max(1, last) for index, at in enumerate(planned.attempts)]
+    places = [START + (END - START) * share for share in shares]
+    labels = [duration(at) if at else "at once" for at in planned.attempts]
     taken = [START, START]  # by row: where the labels that stand there end
     marks = []
     for index, (place, label) in enumerate(zip(places, labels, strict=True)):
