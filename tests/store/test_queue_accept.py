@@ -263,13 +263,24 @@ async def users_of(database: Database, item: Acceptance) -> set[str]:
     return await database.read(lambda connection: set(connection.execute(statement).scalars()))
 
 
-async def test_an_event_is_kept_under_whatever_names_its_user(queue: Queue, database: Database) -> None:
-    user = {"external_id": " u_1 ", "anonymous_id": "A-1", "email": "Ann@Shop.example ", "phone": "+15551234567"}
-    item = acceptance(user=user | {"email_hash": "ab", "name": "Ann"})
-
+@pytest.mark.parametrize(
+    "user,keys",
+    [
+        (
+            {"external_id": " u_1 ", "anonymous_id": "A-1", "email": "Ann@Shop.example ", "phone": "+15551234567"},
+            {"u_1", "ann@shop.example"},
+        ),
+        ({"anonymous_id": "A-1", "phone": "+15551234567", "email_hash": "ab", "name": "Ann"}, {"A-1", "+15551234567"}),
+        ({"external_id": " ", "anonymous_id": "A-1"}, {"A-1"}),
+        ({}, set()),
+    ],
+)
+async def test_an_event_is_kept_under_who_its_user_is_and_where_the_user_is_reached(
+    queue: Queue, database: Database, user: dict[str, object], keys: set[str]
+) -> None:
+    item = acceptance(user=user)
     await queue.accept([item])
-
-    assert await users_of(database, item) == {"u_1", "A-1", "ann@shop.example", "+15551234567"}
+    assert await users_of(database, item) == keys
 
 
 async def test_two_fields_that_say_the_same_are_one_row(queue: Queue, database: Database) -> None:

@@ -178,7 +178,7 @@ event_users = Table(
     "event_users",
     metadata,
     Column("workspace_id", String, nullable=False),
-    Column("user_key", String, nullable=False),  # an external_id, anonymous_id, e-mail (in lower case) or phone
+    Column("user_key", String, nullable=False),  # see `store.search.user_keys`
     Column("event_pk", String, nullable=False),
     PrimaryKeyConstraint("workspace_id", "user_key", "event_pk"),
     sqlite_with_rowid=False,
