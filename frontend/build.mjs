@@ -1,6 +1,6 @@
-// Bundles the console's scripts and styles into src/tracklayer/web/console/static, under names that carry a hash of their
-// content, with a manifest of those names and the licenses of what is bundled.
-//   node build.mjs [HASH]    HASH, of the inputs, goes into the manifest: hatch_build.py knows by it that all is up to date
+// Bundles the console's scripts and styles into src/tracklayer/web/console/static, under names that carry a hash of what
+// is in them, with a manifest of those names and the licenses of what is bundled.
+//   node build.mjs [HASH]    HASH, of the inputs, goes into the manifest, by which hatch_build.py knows what is built
 //   node build.mjs --watch   builds at every change, for work on the console; start the server again to see new names
 
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";

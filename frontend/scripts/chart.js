@@ -1,5 +1,5 @@
-// [data-chart][data-chart-source="id"]: a chart of lines or of stacked bars, as high as styles say, from the JSON that the
-// element of that id holds (htmx drops script elements: what it brings holds the JSON in another hidden element).
+// [data-chart][data-chart-source="id"]: a chart of lines or of stacked bars, as high as styles say, from the JSON that
+// the element of that id holds (htmx drops script elements: what it brings holds the JSON in another hidden element).
 //   times     unix seconds, ascending; of a stack, where each interval begins
 //   series    [{"label": "delivered", "color": "--delivered", "values": [1, null, …]}]; `color` is a token's name
 //   unit      "ms", or what stands behind a number: "/s", ""
@@ -13,8 +13,33 @@ import { whenRemoved, wherever } from "./wherever.js";
 
 const OUTSIDE = { left: -10, top: -10 };
 
+wherever("[data-chart]", (element) => {
+  const given = JSON.parse(document.getElementById(element.dataset.chartSource).textContent);
+  if (given.times.length === 0) return;
+  const plot = make("div", "chart-plot");
+  const legend = new Legend(given);
+  element.append(plot, legend.element);
+  plot.tabIndex = 0;
+  plot.setAttribute("role", "group");
+  const name = element.closest("figure")?.querySelector("figcaption")?.textContent.trim() ?? "Chart";
+  plot.ariaLabel = `${name}: the arrow keys show the values; the table that follows has them all`;
+
+  const chart = new uPlot(chartOptions(given, plot, legend), chartData(given), plot);
+  const sized = new ResizeObserver(() => chart.setSize(sizeOf(plot)));
+  sized.observe(plot);
+  const repaint = () => chart.redraw(true);
+  document.addEventListener("theme", repaint);
+  listenToKeys(chart, plot, legend, given.times);
+  whenRemoved(element, () => {
+    sized.disconnect();
+    document.removeEventListener("theme", repaint);
+    chart.destroy();
+  });
+});
+
 function chartOptions(given, plot, legend) {
-  const axis = { stroke: () => token("--muted"), font: `12px ${getComputedStyle(plot).fontFamily}`, ticks: { show: false } };
+  const font = `12px ${getComputedStyle(plot).fontFamily}`;
+  const axis = { stroke: () => token("--muted"), font, ticks: { show: false } };
   const grid = { stroke: () => token("--chart-grid"), width: 1 };
   return {
     ...sizeOf(plot),
@@ -22,7 +47,7 @@ function chartOptions(given, plot, legend) {
     cursor: { drag: { x: false, y: false }, sync: { key: "console" }, y: false },
     scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.05 : 1] }, x: { range: rangeOf(given) } },
     axes: [
-      { ...axis, grid: { show: false }, values: (_, moments) => momentLabels(moments) },
+      { ...axis, grid: { show: false }, size: 28, values: (_, moments) => momentLabels(moments) },
       { ...axis, grid, size: 60, values: (_, values) => values.map((value) => written(value, given.unit)) },
     ],
     series: [{}, ...given.series.map((series) => seriesOptions(series, given.stacked))],
@@ -66,11 +91,11 @@ function listenToKeys(chart, plot, legend, times) {
     event.preventDefault();
     const index = Math.max(0, Math.min(times.length - 1, next));
     legend.element.ariaLive = "polite"; // only keys have the values read out
-    chart.setCursor({ left: chart.valToPos(times[index], "x"), top: 0 });
+    chart.setCursor({ left: chart.valToPos(times[index], "x"), top: 0 }, true, true); // the charts beside it follow
   });
   plot.addEventListener("blur", () => {
     legend.element.ariaLive = "off";
-    chart.setCursor(OUTSIDE);
+    chart.setCursor(OUTSIDE, true, true);
   });
 }
 
@@ -112,28 +137,3 @@ function make(tag, className) {
   element.className = className;
   return element;
 }
-
-// Last, for what is on the page already is drawn at once, with all that stands above.
-wherever("[data-chart]", (element) => {
-  const given = JSON.parse(document.getElementById(element.dataset.chartSource).textContent);
-  if (given.times.length === 0) return;
-  const plot = make("div", "chart-plot");
-  const legend = new Legend(given);
-  element.append(plot, legend.element);
-  plot.tabIndex = 0;
-  plot.setAttribute("role", "group");
-  const name = element.closest("figure")?.querySelector("figcaption")?.textContent.trim() ?? "Chart";
-  plot.ariaLabel = `${name}: the arrow keys show the values; the table that follows has them all`;
-
-  const chart = new uPlot(chartOptions(given, plot, legend), chartData(given), plot);
-  const sized = new ResizeObserver(() => chart.setSize(sizeOf(plot)));
-  sized.observe(plot);
-  const repaint = () => chart.redraw(false);
-  document.addEventListener("theme", repaint);
-  listenToKeys(chart, plot, legend, given.times);
-  whenRemoved(element, () => {
-    sized.disconnect();
-    document.removeEventListener("theme", repaint);
-    chart.destroy();
-  });
-});

@@ -23,7 +23,7 @@ function number(value) {
   return part ? `${grouped}.${part}` : grouped;
 }
 
-/** The labels of an axis of moments (unix seconds): the clock, and the day where it begins or where only days are shown. */
+/** The labels of an axis of moments (unix seconds): the clock, and the day where one begins or only days are shown. */
 export function momentLabels(moments) {
   const onlyDays = moments.length > 1 && moments[1] - moments[0] >= 24 * HOUR;
   return moments.map((seconds) => {

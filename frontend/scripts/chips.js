@@ -4,7 +4,7 @@
 //   button[data-filter-show="chips"], ="json"   switch between them; hidden without this script
 //   [data-chips="event_name"]                   in the chips' panel, for event_name, platform and segment: a
 //                                               ul.chips, and an input, which may have suggestions by its list
-//   [data-filter-rest]                          shown with what chips cannot show; its [data-filter-rest-json] gets the JSON
+//   [data-filter-rest]                          shown where chips cannot show all; its [data-filter-rest-json] has the rest
 //   [data-filter-problem]                       says why the JSON cannot be shown as chips
 import { CHIP_KEYS, readFilter, writeFilter } from "./filter_chips.js";
 import { announce } from "./toasts.js";

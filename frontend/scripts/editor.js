@@ -1,8 +1,8 @@
-// textarea[data-editor="template"|"json"]: an editor in its place. The textarea keeps the value and is what a form sends.
+// textarea[data-editor="template"|"json"]: an editor in its place. The textarea keeps the value, and a form sends it.
 //   data-paths-url    completion inside of mustaches: [{"path", "kind", "example"}]
 //   data-helpers      names of helpers, a JSON list
 //   the event `problems` on the textarea, detail [{line, column, message}], marks faults; `missing`, detail
-//   [{line, column, path}], marks what the event lacks. An element [data-marks-for="id of the textarea"] that comes with
+//   [{line, column, path}], marks what the event lacks. An element [data-marks-for="the textarea's id"] that comes with
 //   an answer, with the same lists as JSON in data-problems and data-missing, does both.
 // Each change fires `input` on the textarea; a value that is set from outside is taken over when `input` is fired.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
@@ -106,7 +106,8 @@ function carryOver(view, textarea) {
 
 function takeOver(view, textarea) {
   const doc = view.state.doc;
-  if (doc.toString() !== textarea.value) view.dispatch({ changes: { from: 0, to: doc.length, insert: textarea.value } });
+  if (doc.toString() === textarea.value) return;
+  view.dispatch({ changes: { from: 0, to: doc.length, insert: textarea.value } });
 }
 
 function showProblems(view, problems) {

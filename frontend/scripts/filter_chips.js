@@ -31,7 +31,8 @@ export function writeFilter(text, chips) {
   }
   const fresh = CHIP_KEYS.filter((key) => chips[key].length > 0 && !before.some((member) => member.key === key));
   lines.push(...fresh.map((key) => [key, list(chips[key])]));
-  return lines.length === 0 ? "{}" : `{\n${lines.map(([key, source]) => `  ${JSON.stringify(key)}: ${source}`).join(",\n")}\n}`;
+  const written = lines.map(([key, source]) => `  ${JSON.stringify(key)}: ${source}`);
+  return written.length === 0 ? "{}" : `{\n${written.join(",\n")}\n}`;
 }
 
 const list = (values) => `[${values.map((value) => JSON.stringify(value)).join(", ")}]`;
@@ -46,7 +47,8 @@ function texts(value) {
 function members(text) {
   const written = text.trim() || "{}";
   const value = JSON.parse(written);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("A filter is a JSON object.");
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject) throw new Error("A filter is a JSON object.");
   const found = [];
   let at = written.indexOf("{") + 1;
   while (at < written.length) {

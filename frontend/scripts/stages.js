@@ -1,5 +1,5 @@
 // [data-stages]: the stages of a test, rendered as they ended, light up one after another.
-//   [data-stage="filter"][data-ms="0.4"]    a stage and how long it took; [data-waiting] stands on it until it is its turn
+//   [data-stage="filter"][data-ms="0.4"]    a stage and how long it took; [data-waiting] stands on it until its turn
 import { wherever } from "./wherever.js";
 
 const ALL = 1_500; // ms for all stages together

@@ -1,8 +1,8 @@
 // form[data-steps]: shows one fieldset[data-step] at a time, the one that the address names (#transport).
 //   a[data-step-link][href="#transport"]        the stepper's links; the current one gets aria-current="step"
 //   button[data-step-next], [data-step-back]    inside a step
-//   input[data-open-step]                       inside the form: carries the open step's id; a form that comes back with
-//                                               an answer opens the step that it names
+//   input[data-open-step]                       inside the form: carries the open step's id; a form that comes with an
+//                                               answer opens the step that it names
 // Without this script all steps stand one below the other.
 import { wherever } from "./wherever.js";
 

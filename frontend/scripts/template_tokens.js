@@ -98,7 +98,8 @@ function isKeyword(word, stream, tag) {
 
 /** Between the parts of a path: the next name belongs to it. */
 function step(tag, token) {
-  Object.assign(tag, { isHead: false, isInPath: true, isVariable: token === "variable" || (tag.isInPath && tag.isVariable) });
+  const isVariable = token === "variable" || (tag.isInPath && tag.isVariable);
+  Object.assign(tag, { isHead: false, isInPath: true, isVariable });
   return tag.isVariable ? "variable" : token;
 }
 

@@ -1,4 +1,4 @@
-// button[data-theme-switch]: system → light → dark. The server reads the cookie and renders the theme, so nothing flashes.
+// button[data-theme-switch]: system → light → dark. The server renders the theme that the cookie says: nothing flashes.
 const THEMES = ["system", "light", "dark"];
 const YEAR = 31_536_000; // seconds
 

@@ -1,6 +1,9 @@
 // Sets up elements by their attributes, those of the page and those that htmx brings later.
 
-/** Call `setUp` once for each element that matches `selector`. Scripts are deferred, so the page is there. */
+/**
+ * Call `setUp` once for each element that matches `selector`. The scripts are deferred, so the page is there; it is set up
+ * as soon as the whole bundle has run, so that `setUp` may use what stands below it in its file.
+ */
 export function wherever(selector, setUp) {
   const known = new WeakSet();
   const search = (root) => {
@@ -10,7 +13,7 @@ export function wherever(selector, setUp) {
       setUp(element);
     }
   };
-  search(document.documentElement);
+  queueMicrotask(() => search(document.documentElement));
   document.addEventListener("htmx:load", (event) => search(event.detail.elt));
 }
 
