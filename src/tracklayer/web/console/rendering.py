@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
@@ -129,8 +130,14 @@ def _chart_line(line: tuple[str, str, Sequence[float | None]]) -> dict[str, obje
 
 
 def inside(path: str, otherwise: str = "/") -> str:
-    """`path` where it is a page of ours: a link or a form may not lead people elsewhere."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else otherwise
+    """`path` where it is a page of ours: a link or a form may not lead people elsewhere.
+
+    Browsers read a backslash as a slash, and leave out tabs and line ends: `/<tab>/host` leads to that host.
+    """
+    return path if _INSIDE.fullmatch(path) else otherwise
+
+
+_INSIDE = re.compile(r"/(?![/\\])[!-~]*")
 
 
 def _visitor(request: Request[Any, Any, Any]) -> Visitor | None:
