@@ -251,7 +251,7 @@ class Rehearsals:
 
 
 _TEST_LEASE = 3600.0
-_ABSENT = "absent-secret"  # stands for one that does not exist; long enough to be masked wherever it shows
+_ABSENT = "absent"  # stands for one that does not exist; so short that it is shown as dots alone
 
 
 def _stops(rehearsal: Rehearsal) -> str | None:
