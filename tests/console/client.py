@@ -40,6 +40,18 @@ class Page(NamedTuple):
         """The text that people read, in one line: no markup, no entities."""
         return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.text)).split())
 
+    @property
+    def errors(self) -> str:
+        """What stands at the fields that are at fault."""
+        found = re.findall(r'class="field-error".*?<span>(.*?)</span>', self.text, re.DOTALL)
+        return html.unescape(" ".join(found))
+
+    def code(self, element_id: str) -> str:
+        """The text of a block of code. Fails where there is none of that id."""
+        found = re.search(rf'<pre id="{element_id}"[^>]*>(.*?)</pre>', self.text, re.DOTALL)
+        assert found, f"no {element_id} on the page: {self.words}"
+        return html.unescape(found[1])
+
 
 class Console:
     """One browser: `cookies` are its jar. Redirects are answered, not followed; `follow` follows."""
