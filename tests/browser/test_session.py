@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Axe
 from tests.console.client import EMAIL, PASSWORD, setup_link
 from tests.harness import Api, ServerProcess
 
+Axe = Callable[[Page], None]
 SETTINGS = ("workspace", "api-keys", "secrets", "account", "sources")
 
 
