@@ -3,7 +3,8 @@
 //   [data-live-list="#rows"]                   on the element: what a click loads again from the page's own address
 //   [data-live-row="/deliveries/{id}/row"]     on the element: where the row of a delivery that is shown comes from anew
 //   [data-delivery="dlv_…"]                    a row that is shown
-// The stream's messages are JSON: {"delivery_id": "dlv_…", …}, or {"count": 12} for those that came too fast.
+// The stream's messages are JSON: {"delivery_id": "dlv_…", "admitted": true}, where false is one that the list would not
+// show, so that only its row, if it stands there from before, comes anew; or {"count": 12} for those that came too fast.
 import htmx from "htmx.org";
 
 import { whenRemoved, wherever } from "./wherever.js";
@@ -51,7 +52,7 @@ class LiveStream {
   hear(note) {
     if (note.count) this.missed += note.count;
     else if (this.row(note.delivery_id)) this.refresh(note.delivery_id);
-    else this.arrived.add(note.delivery_id);
+    else if (note.admitted !== false) this.arrived.add(note.delivery_id);
     this.show();
   }
 
