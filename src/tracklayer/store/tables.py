@@ -195,6 +195,101 @@ event_keys = Table(
     sqlite_with_rowid=False,
 )
 
+workspace_rules = Table(
+    "workspace_rules",
+    metadata,
+    Column("workspace_id", String, primary_key=True),
+    Column("rules", LargeBinary, nullable=False),  # WorkspaceRules as JSON
+    Column("updated_at", Double, nullable=False),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("workspace_id", String, nullable=False, index=True),
+    Column("type", String, nullable=False),  # segment, segment_webhook, shopify
+    Column("name", String, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("key_hash", String, unique=True),  # SHA-256 of a write key; None where a shared secret signs
+    Column("sealed", LargeBinary),  # the shared secret
+    Column("hint", String, nullable=False),
+    Column("settings", LargeBinary, nullable=False),  # JSON; never a secret
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+source_counts = Table(
+    "source_counts",
+    metadata,
+    Column("source_id", String, nullable=False),
+    Column("day", Integer, nullable=False),  # since 1970, UTC
+    Column("status", String, nullable=False),  # accepted, duplicate, rejected
+    Column("count", Integer, nullable=False),
+    PrimaryKeyConstraint("source_id", "day", "status"),
+    sqlite_with_rowid=False,
+)
+
+webhook_ids = Table(
+    "webhook_ids",
+    metadata,
+    Column("source_id", String, nullable=False),
+    Column("webhook_id", String, nullable=False),
+    Column("received_at", Double, nullable=False, index=True),
+    PrimaryKeyConstraint("source_id", "webhook_id"),
+    sqlite_with_rowid=False,
+)
+
+rejected_payloads = Table(
+    "rejected_payloads",
+    metadata,
+    Column("id", String, primary_key=True),  # ordered by time
+    Column("workspace_id", String, nullable=False),
+    Column("source_id", String),  # None: the native API
+    Column("received_at", Double, nullable=False),
+    Column("code", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("pointer", Text),
+    Column("about", LargeBinary, nullable=False),  # JSON: what the mapping needs beside the payload, such as its topic
+    Column("payload", LargeBinary, nullable=False),
+    Index(None, "workspace_id", "id"),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("workspace_id", String, nullable=False),
+    Column("user_key", String, nullable=False),  # an external_id or anonymous_id, or "group:" and a group's id
+    Column("traits", LargeBinary),  # JSON
+    Column("consent", LargeBinary),  # JSON: category → [state, unix seconds]
+    Column("updated_at", Double, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "user_key"),
+    sqlite_with_rowid=False,
+)
+
+audiences = Table(
+    "audiences",
+    metadata,
+    Column("workspace_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("rule", LargeBinary),  # a filter as JSON; None: a static list
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "name"),
+)
+
+audience_members = Table(
+    "audience_members",
+    metadata,
+    Column("workspace_id", String, nullable=False),
+    Column("member", String, nullable=False),  # "id:" and an external_id, or "email:" and an e-mail's hash
+    Column("audience", String, nullable=False),
+    Column("added_at", Double, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "member", "audience"),
+    Index(None, "workspace_id", "audience", "member"),
+    sqlite_with_rowid=False,
+)
+
 deliveries = Table(
     "deliveries",
     metadata,
