@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
@@ -48,7 +49,7 @@ class Renderer:
 
     def __init__(self) -> None:
         """The templates are compiled when they are first used; a value that a template lacks is an error."""
-        self._assets = _manifest()
+        self._assets = _Assets()
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader("tracklayer.web.console"),
             autoescape=True,
@@ -80,7 +81,8 @@ class Renderer:
 
     def asset(self, name: str) -> str:
         """The address of a built file: `app.css`."""
-        return f"/static/{self._assets[name]}" if name in self._assets else NOT_BUILT
+        found = self._assets.name(name)
+        return NOT_BUILT if found is None else f"/static/{found}"
 
     def text(self, template: str, values: Mapping[str, object]) -> str:
         """A template's text."""
@@ -156,9 +158,21 @@ def _theme(request: Request[Any, Any, Any]) -> str:
     return chosen if chosen in ("light", "dark") else "system"
 
 
-def _manifest() -> dict[str, str]:
-    """Name → the built file's name with its hash; empty where the front end was not built."""
-    file = resources.files("tracklayer.web.console") / "static" / "manifest.json"
-    if not file.is_file():
-        return {}
-    return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+class _Assets:
+    """The names of the built files, read again when they were built anew: an upgrade changes them under a server."""
+
+    def __init__(self) -> None:
+        self._file = Path(str(resources.files("tracklayer.web.console") / "static" / "manifest.json"))
+        self._built_at = 0
+        self._names: dict[str, str] = {}
+
+    def name(self, wanted: str) -> str | None:
+        """The file with its hash; None where the front end was not built."""
+        try:
+            built_at = self._file.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        if built_at != self._built_at:
+            self._names = msgspec.json.decode(self._file.read_bytes(), type=dict[str, str])
+            self._built_at = built_at
+        return self._names.get(wanted)
