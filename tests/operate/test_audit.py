@@ -40,8 +40,13 @@ async def test_what_is_done_to_a_destination(tmp_path: Path) -> None:
         changed = draft(template='{"a": 1}', retry={"attempts": 2}, signing={"secret": "dest_live_other"})
         await destinations.replace(*where, changed, author="key", seen=1)
         await destinations.restore(*where, 1, author=KIM, seen=2)
-        await destinations.set_status(*where, DestinationStatus.PAUSED, author=KIM)
-        await destinations.set_status(*where, DestinationStatus.ACTIVE, author=KIM)
+        for status in (
+            DestinationStatus.PAUSED,
+            DestinationStatus.ACTIVE,
+            DestinationStatus.DRAFT,
+            DestinationStatus.ACTIVE,
+        ):
+            await destinations.set_status(*where, status, author=KIM)
         await destinations.rotate_secret(*where, secret="dest_live_rotated", overlap=60.0, author=KIM)
         suppression = await destinations.suppress(
             *where, event_filter={"platform": ["x"]}, reason="incident", until=None, author=KIM
@@ -57,6 +62,8 @@ async def test_what_is_done_to_a_destination(tmp_path: Path) -> None:
             (KIM, "destination.restored", made.id, {"version": 3, "restored": 1}),
             (KIM, "destination.paused", made.id, {"before": "active"}),
             (KIM, "destination.resumed", made.id, {"before": "paused"}),
+            (KIM, "destination.made_a_draft", made.id, {"before": "active"}),
+            (KIM, "destination.went_live", made.id, {"before": "draft"}),
             (KIM, "destination.secret_rotated", made.id, {"overlap_seconds": 60, "generated": False}),
             (
                 *(KIM, "destination.suppressed", made.id),

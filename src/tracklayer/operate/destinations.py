@@ -193,7 +193,9 @@ class Destinations:
         """Pause or resume; what waits goes on waiting, or flows again."""
         before = self.get(workspace_id, destination_id).record.status
         changed = await self._changed(workspace_id, destination_id, {"status": status})
-        await self._record(changed.record, author, _TURNS[status], {"before": before.value})
+        goes_live = before is DestinationStatus.DRAFT and status is DestinationStatus.ACTIVE
+        verb = "went_live" if goes_live else _TURNS[status]
+        await self._record(changed.record, author, verb, {"before": before.value})
         return changed
 
     async def rotate_secret(

@@ -18,6 +18,7 @@ KINDS = (
     ("secret", "Secrets"),
     ("key", "API keys"),
     ("dead_letter", "Dead letters"),
+    ("replay", "Replays"),
     ("person", "People"),
 )
 """What actions begin with → the word for all of that kind."""
