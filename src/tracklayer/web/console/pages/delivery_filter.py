@@ -12,9 +12,9 @@ import msgspec
 from tracklayer.errors import Invalid
 from tracklayer.flow.tail import Note
 from tracklayer.model.delivery import DeliveryState, FailureKind
+from tracklayer.model.moment import parse_rfc3339, rfc3339
 from tracklayer.model.work import SUCCESS_RULE
 from tracklayer.store.history import UNKNOWN, DeliveryFilter
-from tracklayer.web.api.parameters import read_moment
 
 STATES = {
     "": "Any",
@@ -64,7 +64,7 @@ class Narrowed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise Invalid("A status has three digits: 100 to 999.", pointer="/code")
         if self.cause and not _CAUSE.fullmatch(self.cause):
             raise Invalid(f"Expected a status or one of {', '.join(CAUSES)}.", pointer="/cause")
-        since = read_moment(self.since or None, "since")
+        since, until = _moment(self.since, "since"), _moment(self.until, "until")
         return DeliveryFilter(
             destination_id=self.destination_id or None,
             event_id=self.event_id or None,
@@ -74,7 +74,7 @@ class Narrowed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             cause=self.cause or None,
             code=int(self.code) if self.code else None,
             since=now - _SECONDS[self.window] if self.window else since,
-            until=None if self.window else read_moment(self.until or None, "until"),
+            until=None if self.window else until,
             test={"yes": True, "no": False}.get(self.test),
             ids=tuple(sending) if self.state == "sending" else None,
         )
@@ -107,6 +107,17 @@ _STATES = {
     "retrying": DeliveryState.PENDING,
     "untried": DeliveryState.PENDING,
 }
+
+
+def _moment(text: str, field: str) -> float | None:
+    if not text:
+        return None
+    try:
+        moment = parse_rfc3339(text)
+        rfc3339(moment)  # its offset may lead out of the years 1 to 9999
+    except (ValueError, OverflowError) as error:
+        raise Invalid("Expected a time such as 2026-05-05T10:30:00Z.", pointer=f"/{field}") from error
+    return moment
 
 
 def _was_tried(state: str) -> bool | None:

@@ -162,7 +162,7 @@ def _headline(
     if state is DeliveryState.DEAD:
         return _dead(delivery, destination, last, host)
     if state is DeliveryState.SUPPRESSED:
-        ways = (Next("Its suppressions", f"{_base(delivery)}/suppressions"),) if destination else ()
+        ways = (_rule(delivery),) if destination else ()
         said = f"A rule kept it from being sent. {_sentence(delivery.reason)}"
         return Headline(kind="", title=f"Not sent to {_name(destination)}", sentence=said, ways=ways)
     return Headline(kind="", title="Let go by an operator", sentence=delivery.reason or "No reason was given.")
@@ -220,12 +220,19 @@ def _base(delivery: StoredDelivery) -> str:
     return f"/settings/destinations/{delivery.destination_id}"
 
 
+def _rule(delivery: StoredDelivery) -> Next:
+    """Where the rule stands that has stopped a delivery."""
+    if (delivery.reason or "").startswith("suppression"):
+        return Next("Its suppressions", f"{_base(delivery)}/suppressions")
+    return Next("Edit filter and consent", f"{_base(delivery)}/edit?event={quote(delivery.event_id, safe='')}#filter")
+
+
 def _ways(delivery: StoredDelivery, mends: tuple[Mend, ...]) -> tuple[Next, ...]:
     """Where a cause is mended: the editor opens with this very event, and leads back."""
     back = quote(f"/deliveries/{delivery.id}", safe="")
     edit = f"{_base(delivery)}/edit?event={quote(delivery.event_id, safe='')}&return={back}"
     known = {
-        "secret": Next("Change the secret", "/settings/secrets"),
+        "secret": Next("Change the secret", f"/settings/secrets?return={back}"),
         "transport": Next("Edit the transport", f"{edit}#transport"),
         "template": Next("Edit the template", f"{edit}#template"),
         "retry": Next("Edit the retry policy", f"{edit}#retry"),

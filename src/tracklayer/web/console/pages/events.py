@@ -42,6 +42,8 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True):
         """Why it went this way. A paused destination is no reason where the filter already says no."""
         told, delivery = self.explanation, self.explanation.delivery
         if delivery is not None:
+            if not delivery.attempts:
+                return delivery.reason or "not tried yet"
             tried = f"after {delivery.attempts} attempt{'' if delivery.attempts == 1 else 's'}"
             return f"{tried}: {delivery.reason}" if delivery.reason else tried
         refused = [step.reason for step in told.steps if not step.passed and step.step.startswith("filter")]
@@ -108,7 +110,6 @@ async def _show(request: AnyRequest, service: Service, event_id: str) -> Respons
         deliveries=await service.history.deliveries_of(stored.pk),
         names={each.id: each.plan.config.name for each in service.destinations.all(workspace_id)},
         is_sending=lambda row: service.engine.is_sending(row.destination_id, row.id),
-        example=_example(request, service),
     )
 
 
