@@ -10,7 +10,7 @@ RUN  := $(VENV)/run.stamp
 DEV  := $(VENV)/dev.stamp
 ASSETS := hatch_build.py $(shell find frontend -type f -not -path 'frontend/node_modules/*' -not -path 'frontend/tests/*')
 
-.PHONY: help demo run test check format bench fuzz soak kill-test docs assets lock clean
+.PHONY: help demo run test check format bench fuzz soak kill-test docs screenshots assets lock clean
 
 help:
 	@echo "make demo [ONCE=1]   see events delivered to a local receiver"
@@ -19,6 +19,7 @@ help:
 	@echo "make check           format, lint, types, layers"
 	@echo "make bench           the numbers of docs/performance.md"
 	@echo "make fuzz | soak | kill-test   slow proofs"
+	@echo "make screenshots     every page of the console, in build/screenshots"
 	@echo "make assets          the console's scripts and styles, which every other target builds too when they have changed"
 	@echo "make format | docs | lock | clean"
 
@@ -55,6 +56,9 @@ kill-test: $(DEV)
 
 docs: $(DEV)
 	$(PY) -m tests.settings_page
+
+screenshots: $(DEV)
+	@$(PY) -m tests.browser.screenshots $(ARGS)
 
 # An installation builds the console's assets where their sources have changed: hatch_build.py.
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
