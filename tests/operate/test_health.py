@@ -53,6 +53,17 @@ async def count(world: World, destination_id: str, *counted: tuple[int, str, str
 
 
 @in_virtual_time
+async def test_an_overview_may_be_of_some_destinations_only(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        one, other = await world.destination("one"), await world.destination("other")
+        await count(world, other, (THIS_MINUTE, "delivered", "2xx", 0.1, 3))
+        all_of_them = await overview(world)
+        assert list(all_of_them) == [one, other]
+        found = await world.service.health.overview(world.workspace_id, [other, "dst_of_nobody"])
+        assert found == {other: all_of_them[other]}
+
+
+@in_virtual_time
 async def test_a_destination_without_traffic_has_nothing_to_tell(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         made = await world.destination("d")

@@ -106,9 +106,10 @@ class Vitals:
         self._backlogs: dict[str, Backlog] = {}
         self._stale_at = 0.0
 
-    async def overview(self, workspace_id: str) -> dict[str, Health]:
-        """Every destination of a workspace by its id."""
-        ids = list(self._catalog.tenant(workspace_id).destinations)
+    async def overview(self, workspace_id: str, only: Iterable[str] | None = None) -> dict[str, Health]:
+        """The destinations of a workspace by their ids: every one, or only these."""
+        known = self._catalog.tenant(workspace_id).destinations
+        ids = list(known) if only is None else [each for each in only if each in known]
         since = _first_slot(self._clock.now(), HOUR, HOURS)
         hours, latencies, dead, backlogs = await asyncio.gather(
             self._counts.by_hour(ids, since=since),

@@ -240,7 +240,7 @@ async def _settings(
 ) -> Response[str]:
     workspace_id = visitor(request).workspace_id
     destination = service.destinations.get(workspace_id, destination_id)
-    health = (await service.health.overview(workspace_id))[destination_id]
+    health = (await service.health.overview(workspace_id, [destination_id]))[destination_id]
     return render(
         request,
         "destinations/settings.html",

@@ -39,7 +39,7 @@ class DestinationsPages(Controller):
         every = service.destinations.all(workspace_id)
         found = [each for each in reversed(every) if _wanted(each, q, status)]
         shown = found[max(after, 0) : max(after, 0) + PAGE]
-        health = await service.health.overview(workspace_id)
+        health = await service.health.overview(workspace_id, [each.id for each in shown])
         return render(
             request,
             "destinations/list.html",
@@ -72,7 +72,7 @@ class DestinationsPages(Controller):
         """How it does: rate, latency, outcomes; what it is set to; what to know."""
         workspace_id = visitor(request).workspace_id
         destination = service.destinations.get(workspace_id, destination_id)
-        health = await service.health.overview(workspace_id)
+        health = await service.health.overview(workspace_id, [destination_id])
         series = await service.health.series(workspace_id, destination_id, window)
         return render(
             request,
@@ -131,7 +131,7 @@ async def _turned(
     destination = await service.destinations.set_status(who.workspace_id, destination_id, status, author=who.name)
     if not is_fragment(request):
         return see(request, f"/settings/destinations/{destination_id}")
-    health = await service.health.overview(who.workspace_id)
+    health = await service.health.overview(who.workspace_id, [destination_id])
     return render(
         request,
         "destinations/row_fragment.html",
@@ -145,7 +145,7 @@ async def _rows(request: AnyRequest, service: Service, destination_id: str, tab:
     workspace_id = visitor(request).workspace_id
     wanted = DeliveryFilter(destination_id=destination_id)
     destination = service.destinations.get(workspace_id, destination_id)
-    health = await service.health.overview(workspace_id)
+    health = await service.health.overview(workspace_id, [destination_id])
     if tab == "deliveries":
         rows = await service.history.deliveries(workspace_id, wanted, limit=SHOWN)
         groups = []
