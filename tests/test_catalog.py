@@ -23,7 +23,7 @@ from tracklayer.errors import Invalid, NotFound
 from tracklayer.model.destination import DestinationConfig, DestinationStatus, Signing
 from tracklayer.model.event import event_fields
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
-from tracklayer.store import Configuration, Database
+from tracklayer.store import Configuration, Database, RulesStore
 from tracklayer.vault import Vault, VaultError
 
 VAULT = Vault(bytes(32))
@@ -33,21 +33,27 @@ SIGNED = msgspec.structs.replace(destination_config(), signing=Signing())
 
 
 @pytest.fixture
-async def configuration(tmp_path: Path) -> AsyncIterator[Configuration]:
-    """A store with two workspaces and nothing else."""
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty database."""
     database = Database(f"sqlite:///{tmp_path}/tracklayer.db")
     await database.migrate()
-    configuration = Configuration(database)
-    for workspace in (MAIN, OTHER):
-        await configuration.add_workspace(workspace)
-    yield configuration
+    yield database
     await database.close()
 
 
 @pytest.fixture
-def catalog(configuration: Configuration) -> Catalog:
+async def configuration(database: Database) -> Configuration:
+    """A store with two workspaces and nothing else."""
+    configuration = Configuration(database)
+    for workspace in (MAIN, OTHER):
+        await configuration.add_workspace(workspace)
+    return configuration
+
+
+@pytest.fixture
+def catalog(database: Database, configuration: Configuration) -> Catalog:
     """A catalog that has read nothing yet."""
-    return Catalog(configuration, VAULT, PlanLimits())
+    return Catalog(configuration, RulesStore(database), VAULT, PlanLimits())
 
 
 async def add(configuration: Configuration, record: DestinationRecord) -> DestinationRecord:

@@ -1,4 +1,4 @@
-"""What is configured, compiled and at hand: every workspace's destinations, keys and secrets.
+"""What is configured, compiled and at hand: every workspace's rules, destinations, keys and secrets.
 
 The hot path reads only from here. Whoever changes the configuration writes it to the store first and then calls
 `load_…`, which replaces whole immutable values, so a reader sees the old or the new one and never a mixture.
@@ -19,9 +19,10 @@ from tracklayer.delivery.sign import Keys
 from tracklayer.errors import Invalid, NotFound, at
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
+from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.filter import MAX_DEPTH, Filter, compile_filter
 from tracklayer.pipeline.route import RouteTable
-from tracklayer.store import Configuration
+from tracklayer.store import Configuration, RulesStore
 from tracklayer.template import Limits
 from tracklayer.vault import Vault
 
@@ -103,6 +104,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of one workspace."""
 
     workspace: Workspace
+    rules: WorkspaceRules
     destinations: dict[str, Destination]
     routes: RouteTable[Destination]
     secrets: dict[str, str]
@@ -112,8 +114,9 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 class Catalog:
     """All workspaces, from the store, compiled."""
 
-    def __init__(self, configuration: Configuration, vault: Vault, limits: PlanLimits) -> None:
+    def __init__(self, configuration: Configuration, rules: RulesStore, vault: Vault, limits: PlanLimits) -> None:
         self._configuration = configuration
+        self._rules = rules
         self._vault = vault
         self.limits = limits
         self._tenants: dict[str, Tenant] = {}
@@ -132,7 +135,7 @@ class Catalog:
             self._keys = {key.hash: key for key in await self._configuration.api_keys()}
 
     async def load_workspace(self, workspace: Workspace) -> None:
-        """Read one workspace's destinations and secrets again."""
+        """Read one workspace's rules, destinations and secrets again."""
         async with self._loading:
             await self._load_workspace(workspace)
 
@@ -153,6 +156,7 @@ class Catalog:
         }
         self._tenants[workspace.id] = Tenant(
             workspace=workspace,
+            rules=await self._rules.of(workspace.id),
             destinations=destinations,
             routes=RouteTable(
                 (destination.plan.filter, destination)

@@ -38,7 +38,7 @@ from tracklayer.operate.storage import Storage
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
 from tracklayer.settings import Settings
 from tracklayer.sources.native import InputLimits
-from tracklayer.store import AuditStore, Configuration, Database, History, PeopleStore, Queue
+from tracklayer.store import AuditStore, Configuration, Database, History, PeopleStore, Queue, RulesStore
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import Counts
 from tracklayer.store.search import EventSearch
@@ -79,7 +79,7 @@ class Service:
             template=Limits(source_bytes=settings.template_limit, output_bytes=settings.body_limit),
             filter_depth=settings.filter_depth,
         )
-        self.catalog = Catalog(configuration, vault, limits)
+        self.catalog = Catalog(configuration, RulesStore(self._database), vault, limits)
         self._transport = transport or HttpTransport(settings.allow_networks, response_limit=settings.response_limit)
         attempter = Attempter(self._transport, self.clock, vault)
         counts = Counts(self._database)

@@ -13,6 +13,7 @@ from tracklayer.flow.routing import route, stopped_by
 from tracklayer.model.destination import Consent, DestinationConfig
 from tracklayer.model.event import Event
 from tracklayer.model.records import Suppression, Workspace
+from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.filter import compile_filter
 from tracklayer.pipeline.route import RouteTable
 
@@ -57,6 +58,7 @@ def tenant(*destinations: Destination) -> Tenant:
     """A workspace with those destinations."""
     return Tenant(
         workspace=Workspace(id="ws_1", name="main", created_at=NOW),
+        rules=WorkspaceRules(),
         destinations={each.id: each for each in destinations},
         routes=RouteTable((each.plan.filter, each) for each in destinations),
         secrets={},

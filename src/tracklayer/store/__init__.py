@@ -3,6 +3,7 @@
 - `database`: connections, transactions, migrations
 - `queue`: the hot verbs (accept, claim, settle) and what an operator does to deliveries
 - `configuration`: workspaces, keys, secrets, destinations, versions, suppressions
+- `rules`: what a workspace decides about its events
 - `history`: reading events, deliveries and attempts back
 - `people`: people, sessions, invitations; `audit`: who changed what
 """
@@ -16,5 +17,6 @@ from tracklayer.store.group_commit import GroupCommit
 from tracklayer.store.history import History
 from tracklayer.store.people import PeopleStore
 from tracklayer.store.queue import Queue
+from tracklayer.store.rules import RulesStore
 
-__all__ = ["AuditStore", "Configuration", "Database", "GroupCommit", "History", "PeopleStore", "Queue"]
+__all__ = ["AuditStore", "Configuration", "Database", "GroupCommit", "History", "PeopleStore", "Queue", "RulesStore"]

@@ -1,0 +1,35 @@
+"""The rules of workspaces, one row each; none where nobody has saved any."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import select
+
+from tracklayer.model.event import encode_json
+from tracklayer.model.rules import WorkspaceRules
+from tracklayer.store.database import Database
+from tracklayer.store.tables import workspace_rules
+
+_decode = msgspec.json.Decoder(WorkspaceRules).decode
+
+
+class RulesStore:
+    """Each verb is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, workspace_id: str) -> WorkspaceRules:
+        """A workspace's rules."""
+        statement = select(workspace_rules.c.rules).where(workspace_rules.c.workspace_id == workspace_id)
+        found = await self._database.read(lambda connection: connection.execute(statement).scalar())
+        return WorkspaceRules() if found is None else _decode(found)
+
+    async def put(self, workspace_id: str, rules: WorkspaceRules, *, now: float) -> None:
+        """Store a workspace's rules, replacing what it had."""
+        statement = self._database.insert(workspace_rules).values(
+            workspace_id=workspace_id, rules=encode_json(rules), updated_at=now
+        )
+        changed = {name: statement.excluded[name] for name in ("rules", "updated_at")}
+        replacing = statement.on_conflict_do_update(index_elements=["workspace_id"], set_=changed)
+        await self._database.write(lambda connection: connection.execute(replacing))
