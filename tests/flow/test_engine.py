@@ -234,7 +234,7 @@ async def test_an_event_whose_destination_is_paused_while_it_is_stored_is_delive
 ) -> None:
     async with running(tmp_path) as world:
         destination_id = await world.destination("d")
-        async with _slow(world, "accept"):
+        async with _slow(world, "take_in"):
             sending = asyncio.create_task(world.send("ord_1"))
             await asyncio.sleep(0.5)
             await world.pause(destination_id)
@@ -373,7 +373,7 @@ async def test_an_event_that_is_stored_while_its_destination_is_deleted_is_let_g
     async with running(tmp_path, queue_bytes=queue_bytes) as world:
         gone = await world.destination("gone")
         await world.destination("stays")
-        async with _accept_begins_after(world, lambda: world.delete(gone, discard=True)):
+        async with _stored_before(world, lambda: world.delete(gone, discard=True)):
             await world.send("ord_1")
         await asyncio.sleep(200)
         states = {each.destination_id: each.state for each in await world.deliveries()}
@@ -382,17 +382,18 @@ async def test_an_event_that_is_stored_while_its_destination_is_deleted_is_let_g
         assert [sent.path for sent in world.network.sent] == ["/stays"]
 
 
-class _accept_begins_after:  # noqa: N801
-    """Lets something happen between routing an event and storing it."""
+class _stored_before:  # noqa: N801
+    """Lets something happen between storing an event with its deliveries and handing those over."""
 
-    def __init__(self, world: World, first: Any) -> None:
-        real = world.service._queue.accept
+    def __init__(self, world: World, then: Any) -> None:
+        real = world.service._queue.take_in
 
-        async def accept(items: Any) -> Any:
-            await first()
-            return await real(items)
+        async def take_in(items: Any, complete: Any) -> Any:
+            answers = await real(items, complete)
+            await then()
+            return answers
 
-        self._patch = mock.patch.object(world.service._queue, "accept", accept)
+        self._patch = mock.patch.object(world.service._queue, "take_in", take_in)
 
     async def __aenter__(self) -> None:
         self._patch.start()

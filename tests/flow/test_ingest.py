@@ -38,17 +38,17 @@ def bounded(world: World, **options: int) -> Ingest:
 
 
 class Gate:
-    """Lets the store's `accept` through when it is opened."""
+    """Lets the store's `take_in` through when it is opened."""
 
     def __init__(self, queue: Queue) -> None:
         self.opened = asyncio.Event()
         self.lots: list[int] = []
-        self._accept = queue.accept
+        self._take_in = queue.take_in
 
-    async def __call__(self, items: Any) -> Any:
+    async def __call__(self, items: Any, complete: Any) -> Any:
         self.lots.append(len(items))
         await self.opened.wait()
-        return await self._accept(items)
+        return await self._take_in(items, complete)
 
 
 @in_virtual_time
@@ -77,7 +77,7 @@ async def test_the_answer_waits_for_the_commit(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         await world.destination("d")
         gate = Gate(world.service._queue)
-        with mock.patch.object(world.service._queue, "accept", gate):
+        with mock.patch.object(world.service._queue, "take_in", gate):
             sending = asyncio.create_task(world.send("ord_1"))
             await asyncio.sleep(60)
             assert not sending.done()
@@ -137,7 +137,7 @@ async def test_a_caller_who_leaves_takes_nothing_with_him(tmp_path: Path) -> Non
     async with running(tmp_path) as world:
         await world.destination("d")
         gate = Gate(world.service._queue)
-        with mock.patch.object(world.service._queue, "accept", gate):
+        with mock.patch.object(world.service._queue, "take_in", gate):
             leaving, staying = asyncio.create_task(world.send("ord_1")), asyncio.create_task(world.send("ord_2"))
             await asyncio.sleep(1)
             leaving.cancel()
@@ -155,7 +155,7 @@ async def test_too_many_waiting_events_are_refused_and_the_rest_is_kept(tmp_path
     async with running(tmp_path) as world:
         await world.destination("d")
         gate = Gate(world.service._queue)
-        with mock.patch.object(world.service._queue, "accept", gate):
+        with mock.patch.object(world.service._queue, "take_in", gate):
             bounded(world, waiting_events=5)
             sending = [asyncio.create_task(world.send(f"ord_{number}")) for number in range(20)]
             await asyncio.sleep(1)
@@ -174,7 +174,7 @@ async def test_too_many_waiting_events_are_refused_and_the_rest_is_kept(tmp_path
 async def test_too_many_waiting_bytes_are_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         gate = Gate(world.service._queue)
-        with mock.patch.object(world.service._queue, "accept", gate):
+        with mock.patch.object(world.service._queue, "take_in", gate):
             bounded(world, waiting_bytes=10_000)
             first = asyncio.create_task(world.send("ord_1", properties={"x": "y" * 9_000}))
             await asyncio.sleep(1)
@@ -201,7 +201,7 @@ async def test_a_commit_takes_no_more_than_its_share(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         gate = Gate(world.service._queue)
         gate.opened.set()
-        with mock.patch.object(world.service._queue, "accept", gate):
+        with mock.patch.object(world.service._queue, "take_in", gate):
             bounded(world, largest_commit=100)
             await world.send(*(f"ord_{number}" for number in range(250)))
         assert gate.lots == [100, 100, 50]
@@ -214,8 +214,8 @@ async def test_a_commit_takes_no_more_than_its_share(tmp_path: Path) -> None:
 async def test_nothing_is_kept_of_what_could_not_be_stored(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         await world.destination("d")
-        outage = Outage(world.service._queue.accept)
-        with mock.patch.object(world.service._queue, "accept", outage):
+        outage = Outage(world.service._queue.take_in)
+        with mock.patch.object(world.service._queue, "take_in", outage):
             for _ in range(10):
                 with pytest.raises(Unavailable, match="disk is full"):
                     await world.send("ord_1", "ord_2")
@@ -236,8 +236,8 @@ async def test_what_was_stored_although_the_commit_seemed_to_fail_is_delivered(
 ) -> None:
     async with running(tmp_path, queue_bytes=queue_bytes) as world:
         await world.destination("d")
-        outage = Outage(world.service._queue.accept, after=True)
-        with mock.patch.object(world.service._queue, "accept", outage):
+        outage = Outage(world.service._queue.take_in, after=True)
+        with mock.patch.object(world.service._queue, "take_in", outage):
             with pytest.raises(Unavailable):
                 await world.send("ord_1")
             outage.on = False

@@ -18,7 +18,7 @@ from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import Event, event_to_json
-from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Work
+from tracklayer.model.work import Acceptance, Accepted, Candidate, NewDelivery, Work
 from tracklayer.ports import Clock
 from tracklayer.store import GroupCommit, Queue
 
@@ -58,21 +58,27 @@ class Ingest:
         self._commits = GroupCommit(self._commit, largest=options.largest_commit)
         self._waiting_bytes = 0
 
-    async def accept(self, workspace_id: str, events: Sequence[Event], *, now: float) -> list[Accepted]:
+    async def accept(
+        self, workspace_id: str, events: Sequence[Event], *, now: float, size: int | None = None
+    ) -> list[Accepted]:
         """Store events with their deliveries and hand those over to the engine; answers in order.
 
-        `now` is when they were received, the same moment that their `received_at` tells.
+        `now` is when they were received, the same moment that their `received_at` tells; `size` is about how many
+        bytes they take, None where the caller does not know.
 
         Raises `Unavailable` when the store cannot commit, or too much waits already: then the caller may send
         the same events again, which the dedup window makes safe.
         """
         if self._commits.waiting and self._commits.waiting + len(events) > self._options.waiting_events:
             raise Unavailable("too many events wait to be stored; try again shortly", code="too_busy")
-        bodies = [event_to_json(event) for event in events]
-        size = sum(map(len, bodies))
+        if size is None:
+            size = sum(len(event_to_json(event)) for event in events)
         if self._waiting_bytes and self._waiting_bytes + size > self._options.waiting_bytes:
             raise Unavailable("too many bytes wait to be stored; try again shortly", code="too_busy")
-        items = [self._acceptance(workspace_id, event, body, now) for event, body in zip(events, bodies, strict=True)]
+        items = [
+            Candidate(workspace_id=workspace_id, pk=self._ids.new("evt"), event=event, received_at=now)
+            for event in events
+        ]
         self._waiting_bytes += size
         try:
             waiting = [self._commits.submit(item) for item in items]
@@ -82,20 +88,24 @@ class Ingest:
         self._metrics.commit_seconds.observe(max(0.0, self._clock.now() - now))
         return answers
 
-    async def _commit(self, items: list[Acceptance]) -> list[Accepted]:
+    async def _commit(self, items: list[Candidate]) -> list[Accepted]:
         """One transaction; what is new goes on to the engine, whether or not its caller is still there."""
+        made: list[Acceptance] = []
+
+        def complete(new: list[Candidate]) -> list[Acceptance]:
+            made.extend(self._acceptance(item) for item in new)
+            return made
+
         try:
-            answers = await self._queue.accept(items)
+            answers = await self._queue.take_in(items, complete)
         except Exception:
-            for item in items:
+            for item in made:
                 self._abandon(item)
             raise
-        for item, answer in zip(items, answers, strict=True):
+        for answer in answers:
             self._metrics.events["duplicate" if answer.duplicate else "accepted"] += 1
-            if answer.duplicate:
-                self._unreserve(item)
-            else:
-                self._hand_over(item)
+        for item in made:
+            self._hand_over(item)
         return answers
 
     def _unreserve(self, item: Acceptance) -> None:
@@ -109,9 +119,11 @@ class Ingest:
         for delivery in item.deliveries:
             self._engine.notice(delivery.destination_id, delivery.lease_until or item.received_at)
 
-    def _acceptance(self, workspace_id: str, event: Event, body: bytes, now: float) -> Acceptance:
+    def _acceptance(self, item: Candidate) -> Acceptance:
+        """A new event with its destinations."""
+        body = event_to_json(item.event)
         deliveries = []
-        for routed in route(self._catalog.tenant(workspace_id), event, now):
+        for routed in route(self._catalog.tenant(item.workspace_id), item.event, item.received_at):
             destination, suppressed = routed.destination, routed.suppressed
             deliveries.append(
                 NewDelivery(
@@ -124,11 +136,11 @@ class Ingest:
                 )
             )
         return Acceptance(
-            workspace_id=workspace_id,
-            pk=self._ids.new("evt"),
-            event=event,
+            workspace_id=item.workspace_id,
+            pk=item.pk,
+            event=item.event,
             body=body,
-            received_at=now,
+            received_at=item.received_at,
             deliveries=tuple(deliveries),
         )
 

@@ -21,6 +21,16 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
     lease_until: float | None = None  # set: this process takes it straight into memory
 
 
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A clean event that wants to be stored. Where it goes is decided in the transaction that stores it."""
+
+    workspace_id: str
+    pk: str
+    event: Event
+    received_at: float  # unix seconds
+    test: bool = False
+
+
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
     """One event to be stored with its deliveries, all or nothing."""
 

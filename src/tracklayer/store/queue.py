@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, bindparam, func, insert, null, select, update
 
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import encode_json, event_from_json
-from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Settlement, Work
+from tracklayer.model.work import Acceptance, Accepted, Candidate, NewDelivery, Settlement, Work
 from tracklayer.store.database import Database
 from tracklayer.store.history import read_kept_requests
 from tracklayer.store.search import user_keys
 from tracklayer.store.tables import DEAD, PENDING, attempts, deliveries, event_keys, event_users, events, kept_requests
+
+Incoming = TypeVar("Incoming", Candidate, Acceptance)
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +73,16 @@ class Queue:
         An `event_id` that its workspace has accepted within the dedup window stores nothing; a test is always stored
         and makes no live event a duplicate. Raises `Unavailable`, and then nothing at all is stored.
         """
+        return await self.take_in(items, lambda fresh: fresh)
+
+    async def take_in(
+        self, items: Sequence[Incoming], complete: Callable[[list[Incoming]], Sequence[Acceptance]]
+    ) -> list[Accepted]:
+        """As `accept`, with events that `complete` makes whole within the transaction: only those that are new."""
 
         def work(connection: Connection) -> list[Accepted]:
-            answers, fresh = _deduplicate(items, self._recent(connection, items), self._dedup_window)
+            answers, new = _deduplicate(items, self._recent(connection, items), self._dedup_window)
+            fresh = complete(new)
             self._insert_events.run(connection, map(_event_row, fresh))
             self._upsert_keys.run(connection, map(_key_row, fresh))
             self._insert_users.run(connection, (row for item in fresh for row in _user_rows(item)))
@@ -209,7 +218,7 @@ class Queue:
         )
         return await self._database.write(lambda connection: list(connection.execute(statement).scalars()))
 
-    def _recent(self, connection: Connection, items: Sequence[Acceptance]) -> dict[tuple[str, str], float]:
+    def _recent(self, connection: Connection, items: Sequence[Incoming]) -> dict[tuple[str, str], float]:
         """(workspace, event_id) → accepted_at of those of `items` that are known within the dedup window."""
         wanted: dict[str, set[str]] = {}
         for item in items:
@@ -249,8 +258,8 @@ class Queue:
 
 
 def _deduplicate(
-    items: Sequence[Acceptance], known: dict[tuple[str, str], float], window: float
-) -> tuple[list[Accepted], list[Acceptance]]:
+    items: Sequence[Incoming], known: dict[tuple[str, str], float], window: float
+) -> tuple[list[Accepted], list[Incoming]]:
     """Answers in order, and those that are new; the first of two equal ids in one batch wins.
 
     Each item has its own window, for those that share a commit need not have come at the same moment.

@@ -88,7 +88,7 @@ class IngestApp:
         service = self._service
         now = service.clock.now()
         event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits)
-        (answer,) = await service.ingest.accept(workspace_id, [event], now=now)
+        (answer,) = await service.ingest.accept(workspace_id, [event], now=now, size=len(body))
         received_at = rfc3339(answer.received_at) if answer.duplicate else event.received_at
         return EventAnswer(id=event.event_id, received_at=received_at, dedup_status=_word(answer))
 
@@ -98,7 +98,7 @@ class IngestApp:
         now = service.clock.now()
         parsed = parse_batch(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits)
         events = [each for each in parsed if isinstance(each, Event)]
-        stored = iter(await service.ingest.accept(workspace_id, events, now=now) if events else [])
+        stored = iter(await service.ingest.accept(workspace_id, events, now=now, size=len(body)) if events else [])
         results = [
             BatchItem(id=each.event_id, status="rejected", error=problem_fields(each.error))
             if isinstance(each, Rejected)
