@@ -158,6 +158,7 @@ def _all(browser: Browser, shown: Stage, shots: list[Shot], theme: str, width: i
 
 def _take(page: Page, shown: Stage, shot: Shot, theme: str, width: int, to: Path) -> str | None:
     path = shot.path(shown) if callable(shot.path) else shot.path.format(**shown.destinations)
+    page.goto("about:blank")  # an address that differs in its # only would not be loaded again
     answer = page.goto(path)
     _settle(page)
     if shot.act is not None:
