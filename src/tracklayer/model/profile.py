@@ -1,0 +1,130 @@
+"""What is kept of one user, or of one group: traits, the user's group, consent; and what an event adds to it.
+
+Everything is kept with the time at which it was said, and what is newer wins: calls may arrive in any order. A trait
+that was taken away is kept as null, so that an older call cannot bring it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tracklayer.model.event import Json, encode_json
+
+GROUP = "group:"  # begins the key of a group
+LONGEST_KEY = 320  # characters; nothing is kept under a longer one
+MAX_TRAIT = 8 * 1024  # bytes of one trait as JSON, its name included
+MAX_TRAITS = 32 * 1024  # bytes of all of them
+MAX_DEPTH = 8  # objects and lists inside each other, in one trait
+MAX_CATEGORIES = 50
+RESTATED = 3600.0  # seconds within which "granted", said again, is not written again
+
+
+class ProfileUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """What one event says of a user or a group."""
+
+    user_key: str  # `user_key` or `group_key`
+    traits: dict[str, Json] | None = None  # null takes a trait away
+    group: str | None = None  # the id of the group to which the user belongs from now on
+    consent: dict[str, str] | None = None  # category → "granted" | "denied"
+    at: float  # unix seconds, when it was said; the caller keeps it from lying in the future
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept."""
+
+    traits: dict[str, tuple[Json, float]] = {}  # name → value (null: taken away), unix seconds
+    group: tuple[str, float] | None = None  # id, unix seconds
+    consent: dict[str, tuple[str, float]] = {}  # category → "granted" | "denied", unix seconds
+
+
+def user_key(user_data: Mapping[str, Json]) -> str | None:
+    """The key under which this user's profile is kept: the `external_id`, else the `anonymous_id`."""
+    for field in ("external_id", "anonymous_id"):
+        value = user_data.get(field)
+        if _is_key(value, LONGEST_KEY):
+            return str(value)
+    return None
+
+
+def group_key(group_id: Json) -> str | None:
+    """The key under which a group's traits are kept."""
+    return f"{GROUP}{group_id}" if _is_key(group_id, LONGEST_KEY - len(GROUP)) else None
+
+
+def merge_profile(known: Profile, update: ProfileUpdate) -> Profile:
+    """`known` with what `update` says, where that is newer; `known` itself where nothing changes.
+
+    Of two states of consent that were said at the same time, "denied" wins. What is larger than the limits of this
+    module is left out: a trait that is too large or too deep, and the oldest traits where all are too many.
+    """
+    traits, consent, group = known.traits, known.consent, known.group
+    if update.traits:
+        traits = _merged_traits(traits, update.traits, update.at)
+    if update.consent:
+        consent = _merged_consent(consent, update.consent, update.at)
+    if update.group is not None and group_key(update.group) and (group is None or group[1] <= update.at):
+        group = (update.group, update.at)
+    if traits is known.traits and consent is known.consent and group == known.group:
+        return known
+    return Profile(traits=traits, consent=consent, group=group)
+
+
+def _is_key(value: Json, longest: int) -> bool:
+    return type(value) is str and 0 < len(value) <= longest and "\0" not in value  # SQLite's JSON ends at a NUL
+
+
+def _merged_traits(
+    known: dict[str, tuple[Json, float]], said: Mapping[str, Json], at: float
+) -> dict[str, tuple[Json, float]]:
+    newer = {
+        name: (value, at)
+        for name, value in said.items()
+        if (name not in known or known[name][1] <= at) and _is_small(name, value)
+    }
+    return _within_limit({**known, **newer}) if newer else known
+
+
+def _merged_consent(
+    known: dict[str, tuple[str, float]], said: Mapping[str, str], at: float
+) -> dict[str, tuple[str, float]]:
+    newer = {category: (state, at) for category, state in said.items() if _is_news(known.get(category), state, at)}
+    merged = {**known, **newer}
+    while len(merged) > MAX_CATEGORIES:
+        del merged[min(merged, key=lambda category: merged[category][1])]
+    return merged if newer else known
+
+
+def _is_news(known: tuple[str, float] | None, state: str, at: float) -> bool:
+    if known is None:
+        return True
+    before, since = known
+    if at == since:
+        return state == "denied" and before != "denied"
+    # Skipping a "granted" can only make a late "denied" win. That saves a write for every event of a user.
+    return at > since and not (state == before == "granted" and at < since + RESTATED)
+
+
+def _is_small(name: str, value: Json) -> bool:
+    return _is_shallow(value, MAX_DEPTH) and len(encode_json({name: value})) <= MAX_TRAIT
+
+
+def _is_shallow(value: Json, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in inner)
+
+
+def _within_limit(traits: dict[str, tuple[Json, float]]) -> dict[str, tuple[Json, float]]:
+    excess = len(encode_json(traits)) - MAX_TRAITS
+    if excess <= 0:
+        return traits
+    kept = dict(traits)
+    for name, (value, at) in sorted(traits.items(), key=lambda item: item[1][1]):
+        if excess <= 0:
+            break
+        excess -= len(encode_json({name: (value, at)})) - 1  # the braces, and the comma that goes with it
+        del kept[name]
+    return kept

@@ -1,0 +1,163 @@
+"""What is known of users: read and written inside the transaction that accepts their events, so it is exact.
+
+`profiles.traits` is JSON of `_Traits`, `profiles.consent` of category → [state, unix seconds].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import msgspec
+from sqlalchemy import Connection, Select, bindparam, func, select
+
+from tracklayer.model.event import Json, encode_json
+from tracklayer.model.facts import NO_FACTS, FactKeys, Facts, Group
+from tracklayer.model.profile import GROUP, Profile, ProfileUpdate, merge_profile
+from tracklayer.store.database import Database
+from tracklayer.store.tables import audience_members, profiles
+
+FactsOf: TypeAlias = dict[tuple[str, FactKeys], Facts]
+"""(workspace id, keys) → facts; for every key that was asked for."""
+
+
+class _Traits(msgspec.Struct, frozen=True, omit_defaults=True):
+    traits: dict[str, tuple[Json, float]] = {}
+    group: tuple[str, float] | None = None
+
+
+_decode_traits = msgspec.json.Decoder(_Traits, float_hook=Decimal).decode
+_decode_consent = msgspec.json.Decoder(dict[str, tuple[str, float]]).decode
+
+_NOBODY = Profile()
+
+
+class FactsReader:
+    """Reads what is known of many users at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._profiles = _Profiles(database)
+        self._select_members = database.statement(
+            select(audience_members.c.member, audience_members.c.audience).where(
+                audience_members.c.workspace_id == bindparam("in_workspace"),
+                audience_members.c.member.in_(_each("keys")),
+            )
+        )
+
+    def read(self, connection: Connection, wanted: Mapping[str, Collection[FactKeys]]) -> FactsOf:
+        """The facts of users by workspace, at most three queries for each; of whom nothing is known, `NO_FACTS`."""
+        found: FactsOf = {}
+        for workspace_id, keys in wanted.items():
+            users = self._profiles.read(connection, workspace_id, {each.user for each in keys if each.user})
+            groups = self._groups(connection, workspace_id, keys, users)
+            audiences = self._audiences(connection, workspace_id, {member for each in keys for member in each.members})
+            for each in keys:
+                found[workspace_id, each] = _facts(each, users, groups, audiences)
+        return found
+
+    def _groups(
+        self, connection: Connection, workspace_id: str, keys: Iterable[FactKeys], users: Mapping[str, Profile]
+    ) -> dict[str, Profile]:
+        named = {each.group for each in keys if each.group}
+        named |= {profile.group[0] for profile in users.values() if profile.group}
+        return self._profiles.read(connection, workspace_id, {GROUP + group_id for group_id in named})
+
+    def _audiences(self, connection: Connection, workspace_id: str, members: Collection[str]) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        if members:
+            parameters = {"in_workspace": workspace_id, "keys": encode_json(list(members))}
+            for member, audience in self._select_members.all(connection, parameters):
+                found.setdefault(member, set()).add(audience)
+        return found
+
+
+class ProfileWriter:
+    """Keeps what events say of users."""
+
+    def __init__(self, database: Database) -> None:
+        self._profiles = _Profiles(database)
+        row = database.insert(profiles)
+        self._upsert = database.statement(
+            row.on_conflict_do_update(
+                index_elements=["workspace_id", "user_key"],
+                set_={name: row.excluded[name] for name in ("traits", "consent", "updated_at")},
+            )
+        )
+
+    def write(self, connection: Connection, updates: Mapping[str, Sequence[ProfileUpdate]]) -> None:
+        """Merge `updates` (by workspace, in the order of their events) into what is kept; what says nothing new
+        writes nothing."""
+        for workspace_id, said in updates.items():
+            known = self._profiles.read(connection, workspace_id, {each.user_key for each in said})
+            changed: dict[str, dict[str, object]] = {}
+            for update in said:
+                before = known.get(update.user_key, _NOBODY)
+                after = merge_profile(before, update)
+                if after is not before:
+                    known[update.user_key] = after
+                    changed[update.user_key] = _row(workspace_id, update.user_key, after)
+            self._upsert.run(connection, changed.values())
+
+
+class _Profiles:
+    """Whole profiles, by key."""
+
+    def __init__(self, database: Database) -> None:
+        self._select = database.statement(
+            select(profiles.c.user_key, profiles.c.traits, profiles.c.consent).where(
+                profiles.c.workspace_id == bindparam("in_workspace"), profiles.c.user_key.in_(_each("keys"))
+            )
+        )
+
+    def read(self, connection: Connection, workspace_id: str, keys: Collection[str]) -> dict[str, Profile]:
+        if not keys:
+            return {}
+        rows = self._select.all(connection, {"in_workspace": workspace_id, "keys": encode_json(list(keys))})
+        return {key: _profile(traits, consent) for key, traits, consent in rows}
+
+
+def _each(parameter: str) -> Select[Any]:
+    """The items of a JSON list, as a subquery: one statement for any number of them."""
+    return select(func.json_each(bindparam(parameter)).table_valued("value").c.value)
+
+
+def _profile(traits: bytes | None, consent: bytes | None) -> Profile:
+    kept = _decode_traits(traits) if traits else _Traits()
+    return Profile(
+        traits=kept.traits, group=kept.group, consent=_decode_consent(consent) if consent else _NOBODY.consent
+    )
+
+
+def _row(workspace_id: str, key: str, profile: Profile) -> dict[str, object]:
+    times = [at for _, at in (*profile.traits.values(), *profile.consent.values())]
+    return {
+        "workspace_id": workspace_id,
+        "user_key": key,
+        "traits": encode_json(_Traits(profile.traits, profile.group)) if profile.traits or profile.group else None,
+        "consent": encode_json(profile.consent) if profile.consent else None,
+        "updated_at": max([*times, *([profile.group[1]] if profile.group else [])]),
+    }
+
+
+def _facts(
+    keys: FactKeys,
+    users: Mapping[str, Profile],
+    groups: Mapping[str, Profile],
+    audiences: Mapping[str, set[str]],
+) -> Facts:
+    user = users.get(keys.user, _NOBODY) if keys.user else _NOBODY
+    group_id = keys.group or (user.group[0] if user.group else None)
+    listed: frozenset[str] = frozenset().union(*(audiences.get(member, ()) for member in keys.members))
+    if user is _NOBODY and group_id is None and not listed:
+        return NO_FACTS
+    return Facts(
+        traits=_known(user),
+        group=None if group_id is None else Group(id=group_id, traits=_known(groups.get(GROUP + group_id, _NOBODY))),
+        consent=user.consent,
+        audiences=listed,
+    )
+
+
+def _known(profile: Profile) -> dict[str, Json]:
+    return {name: value for name, (value, _) in profile.traits.items() if value is not None}

@@ -1,0 +1,118 @@
+"""What is known of users, over the database: as it was written, in one pass."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert
+
+from tests.store.samples import NOW, OTHER_WORKSPACE, WORKSPACE, event
+from tracklayer.model.facts import NO_FACTS, FactKeys, Facts, Group, fact_keys
+from tracklayer.model.profile import ProfileUpdate
+from tracklayer.store import Database
+from tracklayer.store.facts import FactsReader, ProfileWriter
+from tracklayer.store.tables import audience_members
+
+U1 = FactKeys("u_1", None, ())
+
+
+class Known:
+    """Facts, in transactions of their own."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.reader, self.writer = FactsReader(database), ProfileWriter(database)
+
+    async def say(self, user_key: str, *, at: float = NOW, workspace: str = WORKSPACE, **said: Any) -> None:
+        updates = {workspace: [ProfileUpdate(user_key=user_key, at=at, **said)]}
+        await self.database.write(lambda connection: self.writer.write(connection, updates))
+
+    async def of(self, keys: FactKeys, workspace: str = WORKSPACE) -> Facts:
+        found = await self.database.write(lambda connection: self.reader.read(connection, {workspace: [keys]}))
+        return found[workspace, keys]
+
+
+@pytest.fixture
+def known(database: Database) -> Known:
+    return Known(database)
+
+
+async def test_of_whom_nothing_is_known_there_are_no_facts(known: Known) -> None:
+    assert await known.of(FactKeys("u_1", None, ("id:u_1",))) is NO_FACTS
+    assert await known.of(FactKeys(None, None, ())) is NO_FACTS
+
+
+async def test_traits_and_consent_come_back_digit_for_digit_and_what_was_taken_away_does_not(known: Known) -> None:
+    await known.say("u_1", traits={"ltv": Decimal("149.90"), "plan": "pro"}, consent={"ad_storage": "denied"})
+    await known.say("u_1", at=NOW + 1, traits={"plan": None})
+    facts = await known.of(U1)
+    assert str(facts.traits["ltv"]) == "149.90"
+    assert facts == Facts(traits={"ltv": Decimal("149.90")}, consent={"ad_storage": ("denied", NOW)})
+
+
+async def test_another_workspace_knows_nothing_of_it(known: Known) -> None:
+    await known.say("u_1", traits={"plan": "pro"})
+    assert await known.of(U1, OTHER_WORKSPACE) is NO_FACTS
+
+
+async def test_a_user_brings_the_traits_of_the_group_and_a_group_that_the_event_names_comes_first(known: Known) -> None:
+    await known.say("u_1", group="acme")
+    await known.say("group:acme", traits={"size": 9})
+    assert (await known.of(U1)).group == Group(id="acme", traits={"size": 9})
+    assert (await known.of(FactKeys("u_1", "other", ()))).group == Group(id="other")
+
+
+async def test_a_user_is_in_every_audience_that_lists_one_of_the_keys(known: Known) -> None:
+    rows = [
+        {"workspace_id": workspace, "member": member, "audience": audience, "added_at": NOW}
+        for workspace, member, audience in (
+            (WORKSPACE, "id:u_1", "vip"),
+            (WORKSPACE, "email:ab", "b2b"),
+            (WORKSPACE, "id:u_2", "none_of_mine"),
+            (OTHER_WORKSPACE, "id:u_1", "elsewhere"),
+        )
+    ]
+    await known.database.write(lambda connection: connection.execute(insert(audience_members), rows))
+    facts = await known.of(FactKeys("u_1", None, ("id:u_1", "email:ab")))
+    assert facts.audiences == {"vip", "b2b"}
+
+
+async def test_a_batch_is_read_and_written_at_once_and_each_update_sees_the_one_before(known: Known) -> None:
+    def work(connection: Connection) -> dict[tuple[str, FactKeys], Facts]:
+        known.writer.write(
+            connection,
+            {
+                WORKSPACE: [
+                    ProfileUpdate(user_key="u_1", traits={"a": 1}, at=NOW),
+                    ProfileUpdate(user_key="u_1", traits={"b": 2}, at=NOW),
+                    ProfileUpdate(user_key="u_2", traits={"c": 3}, at=NOW),
+                ]
+            },
+        )
+        return known.reader.read(connection, {WORKSPACE: [U1, FactKeys("u_2", None, ())], OTHER_WORKSPACE: []})
+
+    found = await known.database.write(work)
+    assert {keys.user: facts.traits for (_, keys), facts in found.items()} == {"u_1": {"a": 1, "b": 2}, "u_2": {"c": 3}}
+
+
+async def test_a_transaction_that_fails_keeps_nothing(known: Known) -> None:
+    def work(connection: Connection) -> None:
+        known.writer.write(connection, {WORKSPACE: [ProfileUpdate(user_key="u_1", traits={"a": 1}, at=NOW)]})
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await known.database.write(work)
+    assert await known.of(U1) is NO_FACTS
+
+
+def test_the_keys_of_an_event_are_those_of_its_user_and_of_the_group_that_it_names() -> None:
+    of = event(user={"external_id": "u_1", "email_hash": "ab"})
+    assert fact_keys(of) == FactKeys("u_1", None, ("id:u_1", "email:ab"))
+    assert fact_keys(of, members=False) == FactKeys("u_1", None, ())
+    of.context["group"] = {"id": "acme"}
+    assert fact_keys(of).group == "acme"
+    of.context["group"] = "acme"
+    assert fact_keys(of).group is None
+    assert not fact_keys(event()).any
