@@ -7,6 +7,7 @@ import "./theme.js";
 import "./keyboard.js";
 import "./rows.js";
 import "./menu.js";
+import "./tabs.js";
 import "./drawer.js";
 import "./confirm.js";
 import "./copy.js";
