@@ -418,3 +418,10 @@ def test_any_json_compiles_or_is_refused_with_a_pointer(spec: dict[str, Any], fi
         assert refusal.pointer is not None
     else:
         assert compiled.matches(fields) in (True, False)
+
+
+def test_other_roots_are_allowed_at_every_depth_only_where_they_are_named() -> None:
+    spec = {"$or": [{"$not": {"traits.plan": "free"}}, {"traits.seats": 3}]}
+    with pytest.raises(Invalid, match="'traits' is no field of an event"):
+        compile_filter(spec)
+    assert compile_filter(spec, roots=("traits",)).matches({"traits": {"plan": "pro"}})

@@ -20,7 +20,7 @@ What the rules are where JSON leaves room:
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import reduce
@@ -73,15 +73,15 @@ class Filter:
         return [FilterStep(each.path, each.test(fields), each.reason(fields)) for each in self._conditions]
 
 
-def compile_filter(spec: Mapping[str, Json], *, max_depth: int = MAX_DEPTH) -> Filter:
-    """Compile `spec` once, for many events.
+def compile_filter(spec: Mapping[str, Json], *, max_depth: int = MAX_DEPTH, roots: Collection[str] = ROOTS) -> Filter:
+    """Compile `spec` once, for many events. A path may begin with one of `roots`.
 
     Raises `Invalid` with code `invalid_filter` and a pointer relative to the filter for what cannot be evaluated.
     """
-    return _filter(spec, (), max_depth)
+    return _filter(spec, (), max_depth, roots)
 
 
-def _filter(spec: Json, at: Place, depth: int) -> Filter:
+def _filter(spec: Json, at: Place, depth: int, roots: Collection[str]) -> Filter:
     """`depth` is how many levels, this one counted, are left."""
     if not isinstance(spec, Mapping):
         raise refused(f"a filter is an object, not {show(spec)}", at)
@@ -89,38 +89,38 @@ def _filter(spec: Json, at: Place, depth: int) -> Filter:
         raise refused("filters are nested deeper than TRACKLAYER_FILTER_DEPTH (8 unless set)", at)
     if len(spec) > MAX_KEYS:
         raise refused(f"{len(spec)} conditions are too many: expected at most {MAX_KEYS}", at)
-    compiled = [_condition(key, value, at, depth) for key, value in spec.items()]
+    compiled = [_condition(key, value, at, depth, roots) for key, value in spec.items()]
     conditions = tuple(each for each in compiled if each is not None)
     return Filter(_in_all(each.names for each in conditions), conditions, _every([each.test for each in conditions]))
 
 
-def _condition(key: Json, value: Json, at: Place, depth: int) -> _Condition | None:
+def _condition(key: Json, value: Json, at: Place, depth: int, roots: Collection[str]) -> _Condition | None:
     """The condition of one key; None where it asks for nothing (an empty list)."""
     if not isinstance(key, str):
         raise refused(f"{show(key)} is not a path: expected a text such as properties.value", at)
     here = (*at, key)
     if key in ("$and", "$or"):
-        filters = _filters(value, here, depth)
+        filters = _filters(value, here, depth, roots)
         return _and(filters) if key == "$and" else _or(filters)
     if key == "$not":
-        return _not(_filter(value, here, depth - 1))
+        return _not(_filter(value, here, depth - 1, roots))
     if key.startswith("$"):
         raise refused(f"{show(key)} is unknown: expected a path, $and, $or or $not", here)
     if len(key) > MAX_PATH or not all(key.split(".")):
         expected = f"expected names joined by dots, at most {MAX_PATH} characters"
         raise refused(f"{show(key)} is not a path: {expected}", here)
     root = key.partition(".")[0]
-    if root not in ROOTS:
-        likely = get_close_matches(root, ROOTS, 1)
+    if root not in roots:
+        likely = get_close_matches(root, roots, 1)
         raise refused(f"{show(root)} is no field of an event{f': did you mean {likely[0]}?' if likely else ''}", here)
     checks = compile_checks(value, here)
     return _value_condition(key, checks) if checks else None
 
 
-def _filters(value: Json, at: Place, depth: int) -> list[Filter]:
+def _filters(value: Json, at: Place, depth: int, roots: Collection[str]) -> list[Filter]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_FILTERS:
         raise refused(f"{at[-1]} takes a list of 1 to {MAX_FILTERS} filters, not {show(value)}", at)
-    return [_filter(each, (*at, index), depth - 1) for index, each in enumerate(value)]
+    return [_filter(each, (*at, index), depth - 1, roots) for index, each in enumerate(value)]
 
 
 def _value_condition(path: str, checks: list[Check]) -> _Condition:
