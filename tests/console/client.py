@@ -70,6 +70,10 @@ class Console:
         """The part of a page that htmx asks for."""
         return self._send("GET", f"{path}?{urlencode(query)}" if query else path, headers={"HX-Request": "true"})
 
+    def drawer(self, path: str) -> Page:
+        """The inside of the drawer that a link opens."""
+        return self._send("GET", path, headers={"HX-Request": "true", "HX-Target": "drawer"})
+
     def post(self, path: str, form: Form | None = None, *, htmx: bool = False, token: str | None = None) -> Page:
         """Send a form, with the CSRF token of a page that was seen, or another `token`."""
         fields = {"_csrf_token": self.csrf() if token is None else token} | dict(form or {})

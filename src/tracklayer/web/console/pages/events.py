@@ -10,7 +10,8 @@ import msgspec
 from litestar import Controller, Request, Response, get
 
 from tracklayer.errors import NotFound
-from tracklayer.model.event import encode_json, event_fields
+from tracklayer.model.event import Event, encode_json, event_fields
+from tracklayer.model.moment import parse_rfc3339
 from tracklayer.operate.explain import Explanation
 from tracklayer.operate.search import Found
 from tracklayer.service import Service
@@ -85,6 +86,7 @@ class EventsPages(Controller):
             older=urlencode(asked | {"before": found.next}) if found.next else None,
             before=before,
             tests=TESTS,
+            happened_at=_happened_at,
             example=_example(request, service),
         )
 
@@ -106,6 +108,7 @@ async def _show(request: AnyRequest, service: Service, event_id: str) -> Respons
         "events/drawer.html" if beside else "events/one.html",
         stored=stored,
         json=event_text(stored),
+        happened_at=_happened_at,
         branches=_branches(service, explanations),
         deliveries=await service.history.deliveries_of(stored.pk),
         names={each.id: each.plan.config.name for each in service.destinations.all(workspace_id)},
@@ -116,6 +119,10 @@ async def _show(request: AnyRequest, service: Service, event_id: str) -> Respons
 def event_text(stored: StoredEvent) -> str:
     """The canonical event as JSON for reading: numbers digit for digit, characters as they are."""
     return msgspec.json.format(encode_json(event_fields(stored.event)), indent=2).decode()
+
+
+def _happened_at(event: Event) -> float:
+    return parse_rfc3339(event.occurred_at)
 
 
 def _branches(service: Service, explanations: list[Explanation]) -> list[Branch]:
