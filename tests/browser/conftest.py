@@ -91,8 +91,10 @@ def no_console_errors(context: BrowserContext) -> Iterator[list[str]]:
     """What went wrong in the pages of `context`: nothing, when the test ends. A test takes out what it expects."""
     found: list[str] = []
     asked: set[str] = set()
-    context.on("console", lambda message: found.append(message.text) if _is_error(message) else None)
-    context.on("weberror", lambda problem: found.append(str(problem.error)))
+    context.on(
+        "console", lambda message: found.append(_said(message.page, message.text)) if _is_error(message) else None
+    )
+    context.on("weberror", lambda problem: found.append(_said(problem.page, problem.error.stack or problem.error)))
     context.on("request", lambda request: asked.add(request.url.partition("?")[0]))
     yield found
     foreign = [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]
@@ -141,6 +143,10 @@ def _axe_source() -> str:
 def _violation(found: dict[str, Any]) -> str:
     nodes = "\n".join(f"    {node['html'][:200]}\n      {node['failureSummary']}" for node in found["nodes"][:5])
     return f"  {found['id']}: {found['help']}\n{nodes}"
+
+
+def _said(page: Page | None, what: object) -> str:
+    return f"{page.url if page else 'a page'}: {what}"
 
 
 def _is_error(message: ConsoleMessage) -> bool:

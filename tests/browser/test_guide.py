@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.code_editor import write
 from tests.console.client import EMAIL, PASSWORD, setup_link
 from tests.harness import Api, ReceiverThread, ServerProcess
 from tracklayer.demo.receiver import Recorded
@@ -296,12 +297,6 @@ def pane(page: Page) -> Locator:
 def body(within: Locator) -> Locator:
     """The bytes of a request's body."""
     return within.get_by_role("region", name=re.compile("^Body, "))
-
-
-def write(editor: Locator, text: str) -> None:
-    """Replace what stands in one of the code editors, in one go: typed letter by letter, brackets close themselves."""
-    editor.press("Control+a")
-    editor.page.keyboard.insert_text(text)
 
 
 def send(shop: Api, name: str, id: str, *, value: float) -> None:
