@@ -5,6 +5,7 @@ Object.assign(htmx.config, {
   allowEval: false,
   allowScriptTags: false,
   includeIndicatorStyles: false, // they would be an inline style
+  attributesToSettle: ["class"], // "style" among them would be one too
   selfRequestsOnly: true,
   historyCacheSize: 0, // pages show customers' data: nothing of them is kept in the browser's storage
 });
