@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tracklayer.model.event import Event, Json, decode_json, event_fields
-from tracklayer.pipeline import normalize as rules
-from tracklayer.pipeline.normalize import normalize
+from tracklayer.pipeline import bounds
+from tracklayer.pipeline.normalize import MAX_SEGMENTS, normalize
 
 PAGE = (Path(__file__).parents[2] / "docs" / "event.md").read_text(encoding="utf-8")
 SENT, STORED = (decode_json(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
@@ -44,7 +44,7 @@ def test_an_alias_becomes_what_the_page_says(alias: str, path: str) -> None:
 
 
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
-    assert f"1 to {rules.MAX_TEXT} characters" in PAGE
-    assert f"at most {rules.MAX_SEGMENTS} |" in PAGE
-    assert f"{rules.MAX_DEPTH} levels deep" in PAGE
-    assert f"between -{rules.MAX_EXPONENT} and {rules.MAX_EXPONENT}" in PAGE
+    assert f"1 to {bounds.MAX_TEXT} characters" in PAGE
+    assert f"at most {MAX_SEGMENTS} |" in PAGE
+    assert f"{bounds.MAX_DEPTH} levels deep" in PAGE
+    assert f"between -{bounds.MAX_EXPONENT} and {bounds.MAX_EXPONENT}" in PAGE

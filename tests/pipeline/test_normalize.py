@@ -119,7 +119,7 @@ def test_names_may_hold_any_printable_text() -> None:
 
 
 def test_an_event_name_is_trimmed() -> None:
-    assert made(event_name=" Order Completed\n").event_name == "Order Completed"
+    assert made(event_name=" Garden Watered\n").event_name == "Garden Watered"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,6 @@ def test_a_phone_is_trimmed_and_hashed_when_it_is_e164() -> None:
     [
         ("555-1234", "555-1234"),
         ("+0155512345", "+0155512345"),
-        (15551234567, "15551234567"),
         ("+1555١٢٣٤", "+1555١٢٣٤"),
     ],
 )
