@@ -17,15 +17,15 @@ from urllib.parse import urlencode
 
 from bench.filled import destination_id, fill
 from bench.measure import percentile, spread
-from bench.process import Process, free_port, stopping
-from bench.report import table
+from bench.process import Busy, Process, free_port, stopping
+from bench.report import QUIET, table
 from bench.subjects import ADMIN_KEY, ROOT, await_ready
 
 DELIVERIES = 1_000_000
 REPEATS = 20
 AIM_MS = 150.0
 ASSETS_AIM = 250_000  # bytes that a list page loads beside itself
-COLUMNS = ("page", "what", "KB", "first ms", "p50 ms", "p95 ms", "aim")
+COLUMNS = ("page", "what", "KB", "CPU ms", "first ms", "p50 ms", "p95 ms", "aim")
 AS_DRAWER = {"HX-Request": "true", "HX-Target": "drawer"}
 
 
@@ -38,6 +38,7 @@ class Timed:
     size: int  # bytes of the answer
     first: float  # the very first request for it after the server's start
     later: tuple[float, ...]
+    cpu: float  # CPU seconds of the server for each of the later requests
 
     @property
     def is_met(self) -> bool:
@@ -52,6 +53,7 @@ class Measured:
     deliveries: int
     pages: tuple[Timed, ...]
     assets: dict[str, int]  # what a list page loads: path → bytes
+    others: float  # the share (0 to 1) of the machine that went elsewhere meanwhile
 
 
 def measure(deliveries: int, repeats: int, *, say: Callable[[str], None], data_dir: Path | None = None) -> Measured:
@@ -61,11 +63,10 @@ def measure(deliveries: int, repeats: int, *, say: Callable[[str], None], data_d
         fill(Path(root) / "data" / "tracklayer.db", deliveries)
         with _serving(Path(root)) as browser:
             browser.sign_in()
-            return Measured(
-                deliveries=deliveries,
-                pages=tuple(_timed(browser, *page, repeats, say) for page in _pages(browser)),
-                assets=_assets(browser),
-            )
+            before, used = Busy.now(), browser.cpu()
+            pages = tuple(_timed(browser, *page, repeats, say) for page in _pages(browser))
+            others = Busy.now().others(before, browser.cpu() - used)
+            return Measured(deliveries=deliveries, pages=pages, assets=_assets(browser), others=others)
 
 
 def _pages(browser: _Browser) -> list[tuple[str, str, Mapping[str, str]]]:
@@ -98,12 +99,17 @@ def _timed(
     browser: _Browser, path: str, what: str, headers: Mapping[str, str], repeats: int, say: Callable[[str], None]
 ) -> Timed:
     say(path)
-    times = []
-    for _ in range(1 + repeats):
-        start = time.perf_counter()
-        text = browser.get(path, headers)
-        times.append(time.perf_counter() - start)
-    return Timed(path=path, what=what, size=len(text.encode()), first=times[0], later=tuple(times[1:]))
+    first, text = _clocked(browser, path, headers)
+    used = browser.cpu()
+    later = tuple(_clocked(browser, path, headers)[0] for _ in range(repeats))
+    cpu = (browser.cpu() - used) / repeats
+    return Timed(path=path, what=what, size=len(text.encode()), first=first, later=later, cpu=cpu)
+
+
+def _clocked(browser: _Browser, path: str, headers: Mapping[str, str]) -> tuple[float, str]:
+    start = time.perf_counter()
+    text = browser.get(path, headers)
+    return time.perf_counter() - start, text
 
 
 def _assets(browser: _Browser) -> dict[str, int]:
@@ -121,6 +127,8 @@ def page(measured: Measured) -> str:
             f"pages: {measured.deliveries:,} deliveries; each {len(measured.pages[0].later)} times over one connection,"
             f" until the last byte; aim: p95 under {AIM_MS:g} ms",
             table(rows),
+            f"CPU: of the server, a request. Others had {measured.others:.0%} of the machine's CPU meanwhile; above"
+            f" {QUIET:.0%} the times say less",
             f"a list page loads {loaded / 1000:.0f} KB beside itself, not compressed (aim: under"
             f" {ASSETS_AIM / 1000:.0f}): {files}",
         ]
@@ -136,7 +144,7 @@ def _row(timed: Timed) -> tuple[str, ...]:
     later = spread(timed.later)
     if later is None:
         raise ValueError(f"{timed.path} was asked for once: expected some times more")
-    numbers = (1000 * timed.first, later.p50, later.p95)
+    numbers = (1000 * timed.cpu, 1000 * timed.first, later.p50, later.p95)
     path = re.sub(r"(dst|dlv)_\w+", r"{\1}", timed.path)
     met = "met" if timed.is_met else "MISSED"
     return (path, timed.what, f"{timed.size / 1000:.0f}", *(f"{each:.1f}" for each in numbers), met)
@@ -155,7 +163,7 @@ def _serving(root: Path) -> Iterator[_Browser]:
     process = Process("tracklayer", command, cwd=ROOT, env=env, log=root / "server.log")
     with stopping([process]):
         await_ready(port, [process])
-        browser = _Browser(port, root / "server.log")
+        browser = _Browser(port, process, root / "server.log")
         try:
             yield browser
         finally:
@@ -165,8 +173,9 @@ def _serving(root: Path) -> Iterator[_Browser]:
 class _Browser:
     """One connection, with cookies."""
 
-    def __init__(self, port: int, log: Path) -> None:
+    def __init__(self, port: int, server: Process, log: Path) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self._server = server
         self._log = log
         self._cookies: dict[str, str] = {}
 
@@ -183,6 +192,11 @@ class _Browser:
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> str:
         """A page's text."""
         return self._ask("GET", path, None, headers or {}, 200)
+
+    def cpu(self) -> float:
+        """CPU seconds that the server has used so far."""
+        used = self._server.usage()
+        return used.user + used.system
 
     def close(self) -> None:
         """End the connection."""
