@@ -1,0 +1,87 @@
+"""What a page's URL tells of where a visit came from: UTM parameters and the click ids of advertising platforms.
+
+UTM: Google Analytics, "URL builders: Collect campaign data with custom URLs". Each click id is what its platform
+appends to the address of an advertisement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+
+from tracklayer.model.event import Json
+
+UTM = {
+    "utm_source": "source",
+    "utm_medium": "medium",
+    "utm_campaign": "name",
+    "utm_term": "term",
+    "utm_content": "content",
+    "utm_id": "id",
+}
+CLICK_IDS = (
+    *("gclid", "gbraid", "wbraid", "dclid"),  # Google
+    *("fbclid", "igshid"),  # Meta
+    "ttclid",  # TikTok
+    "msclkid",  # Microsoft
+    "li_fat_id",  # LinkedIn
+    "twclid",  # X
+    "epik",  # Pinterest
+    "sccid",  # Snap, which writes ScCid
+    "rdt_cid",  # Reddit
+    "yclid",  # Yandex
+    "irclickid",  # Impact
+)
+LONGEST_QUERY = 8192  # characters that are looked at
+LONGEST_VALUE = 500  # characters; a longer value is none, for half of an id is another id
+
+_NAMES = frozenset((*UTM, *CLICK_IDS))
+_TELLING = re.compile("utm_|cl?id|cl?kid|braid|fat_id|igshid|epik", re.IGNORECASE)  # in any of the names
+
+
+class Origin(NamedTuple):
+    """Where a visit came from: the fields of `context.campaign` and `context.click_ids`; empty where it is unsaid."""
+
+    campaign: dict[str, str]
+    click_ids: dict[str, str]
+
+
+_UNSAID = Origin({}, {})
+
+
+def page_query(context: Mapping[str, Json], properties: Mapping[str, Json]) -> str:
+    """The query of the page that an event happened on; "" where none is known.
+
+    Of `context.page.url`, `properties.url` and `context.page.search` the first that has one.
+    """
+    page = context.get("page")
+    page = page if isinstance(page, dict) else {}
+    for url in (page.get("url"), properties.get("url"), page.get("search")):
+        if type(url) is str and "?" in url:
+            query = url.partition("#")[0].partition("?")[2]
+            if query:
+                return query
+    return ""
+
+
+def read_origin(query: str) -> Origin:
+    """The campaign and the click ids of a URL's query, decoded.
+
+    Names are read in any case, the first of several values counts, and an empty one, one with control characters and
+    one that is too long count as none.
+    """
+    query = query[:LONGEST_QUERY]
+    if not _TELLING.search(query):
+        return _UNSAID
+    origin = Origin({}, {})
+    for part in query.split("&"):
+        name, _, raw = part.partition("=")
+        name = name.lower()
+        if name in _NAMES:
+            value = unquote_plus(raw).strip()
+            if value and len(value) <= LONGEST_VALUE and value.isprintable():
+                into, key = (origin.campaign, UTM[name]) if name in UTM else (origin.click_ids, name)
+                into.setdefault(key, value)
+    return origin
