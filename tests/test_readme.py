@@ -109,6 +109,6 @@ def test_every_command_of_the_readme_exists() -> None:
 
 
 def test_every_page_that_the_readme_links_to_is_there() -> None:
-    links = re.findall(r"\]\((docs/[a-z_]+\.md)", README.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\((docs/[a-z/_-]+\.(?:md|png))", README.read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if not (README.parent / link).exists()] == []
