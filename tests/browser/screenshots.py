@@ -40,6 +40,10 @@ class Shot(NamedTuple):
     is_signed_in: bool = True
     status: int = 200
 
+    def where(self, shown: Stage) -> str:
+        """The path with its ids."""
+        return self.path(shown) if callable(self.path) else self.path.format(**shown.destinations)
+
 
 def _cause(name: str, cause: str) -> Callable[[Stage], str]:
     return lambda shown: "/dead-letters?" + urlencode({"destination_id": shown.destinations[name], "cause": cause})
@@ -122,6 +126,11 @@ SHOTS = (
 )
 
 
+def address(shot: Shot, shown: Stage) -> str:
+    """Where a page is on this stage."""
+    return shot.path(shown) if callable(shot.path) else shot.path.format(**shown.destinations)
+
+
 def main() -> int:
     """Take them."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser.screenshots", description=__doc__)
@@ -157,7 +166,7 @@ def _all(browser: Browser, shown: Stage, shots: list[Shot], theme: str, width: i
 
 
 def _take(page: Page, shown: Stage, shot: Shot, theme: str, width: int, to: Path) -> str | None:
-    path = shot.path(shown) if callable(shot.path) else shot.path.format(**shown.destinations)
+    path = address(shot, shown)
     page.goto("about:blank")  # an address that differs in its # only would not be loaded again
     answer = page.goto(path)
     _settle(page)
