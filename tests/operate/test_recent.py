@@ -45,11 +45,11 @@ def ids(prefix: str, count: int) -> list[str]:
 @in_virtual_time
 async def test_a_filter_is_held_against_the_newest_five_hundred(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        await world.send("beyond", event_name="refund")
+        await world.send("beyond", event_name="refund_requested")
         await world.send(*ids("purchase", KEPT - 37))
-        refunds = ids("refund", 37)
-        await world.send(*refunds, event_name="refund")
-        found = await recent(world).matches(world.workspace_id, {"event_name": ["refund"]})
+        refunds = ids("refund_requested", 37)
+        await world.send(*refunds, event_name="refund_requested")
+        found = await recent(world).matches(world.workspace_id, {"event_name": ["refund_requested"]})
         assert (found.matched, found.looked_at) == (37, KEPT)
         assert found.sample_ids == refunds[::-1][:SAMPLES]
         assert (await recent(world).matches(world.workspace_id, {})).matched == KEPT
@@ -153,12 +153,12 @@ async def test_paths_are_of_the_newest_two_hundred_and_not_without_end(tmp_path:
 @in_virtual_time
 async def test_values_come_from_the_most_frequent_to_the_least(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        await world.send("r1", event_name="refund", segment=["vip", "b2b"], platform="web")
+        await world.send("r1", event_name="refund_requested", segment=["vip", "b2b"], platform="web")
         await world.send("p1", "p2", segment=["vip"])
         asked = recent(world)
         assert await asked.values(world.workspace_id, "event_name") == [
             ValueCount("purchase", 2),
-            ValueCount("refund", 1),
+            ValueCount("refund_requested", 1),
         ]
         assert await asked.values(world.workspace_id, "segment") == [ValueCount("vip", 3), ValueCount("b2b", 1)]
         assert await asked.values(world.workspace_id, "platform") == [ValueCount("web", 1)]

@@ -24,7 +24,7 @@ def ids(prefix: str, count: int) -> list[str]:
     return [f"{prefix}_{number:05}" for number in range(count)]
 
 
-DRAFT: dict[str, Any] = {"status": "draft", "filter": {"event_name": "refund"}}
+DRAFT: dict[str, Any] = {"status": "draft", "filter": {"event_name": "refund_requested"}}
 """Looks at events, and nothing is sent."""
 
 
@@ -39,7 +39,7 @@ async def test_without_events_and_faults_there_is_nothing_to_say(tmp_path: Path)
 @in_virtual_time
 async def test_matching_events_are_found_behind_pages_of_others(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        await world.send("old", event_name="refund")
+        await world.send("old", event_name="refund_requested")
         await world.send(*ids("purchase", PAGE + 50))
         made = await world.destination("d", template='{"c": "{{properties.coupon}}"}', **DRAFT)
         assert await warnings(world, made) == ["1 of the last 1 matching events have no properties.coupon"]
@@ -49,7 +49,7 @@ async def test_matching_events_are_found_behind_pages_of_others(tmp_path: Path) 
 @in_virtual_time
 async def test_it_does_not_look_further_back_than_it_says(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        await world.send("old", event_name="refund")
+        await world.send("old", event_name="refund_requested")
         await world.send(*ids("purchase", RECENT))
         made = await world.destination("d", template='{"c": "{{properties.coupon}}"}', **DRAFT)
         assert await warnings(world, made) == []
@@ -58,8 +58,8 @@ async def test_it_does_not_look_further_back_than_it_says(tmp_path: Path) -> Non
 @in_virtual_time
 async def test_the_newest_hundred_count_and_the_first_twenty_changes_are_shown(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        sent = ids("refund", COMPARED + 30)
-        await world.send(*sent, event_name="refund")
+        sent = ids("refund_requested", COMPARED + 30)
+        await world.send(*sent, event_name="refund_requested")
         made = await world.destination("d", template='{"id": "{{event_id}}"}', **DRAFT)
         found = await compare(world, made, template='{"event": "{{event_id}}"}')
         assert (found.compared, found.changed, found.failing) == (COMPARED, COMPARED, 0)
@@ -69,8 +69,8 @@ async def test_the_newest_hundred_count_and_the_first_twenty_changes_are_shown(t
 @in_virtual_time
 async def test_paths_are_warned_of_from_the_most_to_the_least(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        await world.send("a", event_name="refund", properties={"x": 1})
-        await world.send("b", event_name="refund", properties={})
+        await world.send("a", event_name="refund_requested", properties={"x": 1})
+        await world.send("b", event_name="refund_requested", properties={})
         template = '{"x": "{{properties.x}}", "y": "{{properties.y}}", "again": "{{properties.x}}"}'
         made = await world.destination("d", template=template, **DRAFT)
         assert await warnings(world, made) == [
@@ -83,7 +83,7 @@ async def test_paths_are_warned_of_from_the_most_to_the_least(tmp_path: Path) ->
 async def test_failures_are_warned_of_by_their_kind_and_not_without_end(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         for number in range(FAILURES + 3):
-            await world.send(f"e{number}", event_name="refund", properties={f"k{number}": 1})
+            await world.send(f"e{number}", event_name="refund_requested", properties={f"k{number}": 1})
         schema = {"patternProperties": {"^k": {"type": "string"}}}
         made = await world.destination("d", template="{{json properties}}", body_schema=schema, **DRAFT)
         found = await warnings(world, made)
@@ -108,7 +108,7 @@ async def test_the_synthetic_event_is_only_judged_where_it_matches(tmp_path: Pat
     async with running(tmp_path) as world:
         config: dict[str, Any] = {"template": "{}", "body_schema": {"required": ["x"]}, "status": "draft"}
         every = await world.destination("every", **config)
-        other = await world.destination("other", **config, filter={"event_name": "refund"})
+        other = await world.destination("other", **config, filter={"event_name": "refund_requested"})
         (warning,) = await warnings(world, every)
         assert warning.startswith("the synthetic event could not be sent: ")
         assert await warnings(world, other) == []
@@ -117,7 +117,7 @@ async def test_the_synthetic_event_is_only_judged_where_it_matches(tmp_path: Pat
 @in_virtual_time
 async def test_a_comparison_saves_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        await world.send("a", event_name="refund")
+        await world.send("a", event_name="refund_requested")
         made = await world.destination("d", template="{}", **DRAFT)
         await compare(world, made, template='{"x": 1}', signing={"secret": "dest_live_9f3b27"})
         standing = world.service.destinations.get(world.workspace_id, made)
@@ -127,7 +127,7 @@ async def test_a_comparison_saves_nothing(tmp_path: Path) -> None:
 @in_virtual_time
 async def test_a_comparison_takes_a_version_or_fields(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        await world.send("a", event_name="refund")
+        await world.send("a", event_name="refund_requested")
         made = await world.destination("d", template='{"v": 1}', **DRAFT)
         await world.change(made, "d", template='{"v": 2}', **DRAFT)
         (change,) = (await compare(world, made, version=1)).diffs
@@ -141,7 +141,7 @@ async def test_a_comparison_takes_a_version_or_fields(tmp_path: Path) -> None:
 @in_virtual_time
 async def test_what_becomes_sendable_is_a_change_too(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        await world.send("a", event_name="refund")
+        await world.send("a", event_name="refund_requested")
         made = await world.destination("d", template="{}", body_schema={"required": ["x"]}, **DRAFT)
         found = await compare(world, made, body_schema=None)
         assert (found.changed, found.failing) == (1, 0)
