@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,10 @@ FLAGS = (
     "--no-first-run",
 )
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
+TAGS = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 PATIENCE = 10_000  # milliseconds
 
-Axe = Callable[[Page], None]
+Axe = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -117,12 +117,15 @@ def page(context: BrowserContext, no_console_errors: list[str], first: Console) 
 
 @pytest.fixture(scope="session")
 def axe() -> Axe:
-    """Asserts that axe-core finds nothing against WCAG 2.2 AA on a page as it stands."""
+    """Asserts that axe-core finds nothing against WCAG 2.2 AA on a page as it stands; or only asks these `rules`."""
     source = _axe_source()
 
-    def check(page: Page) -> None:
-        page.evaluate(source)
-        found = page.evaluate(f"axe.run(document, {{runOnly: {json.dumps(RULES)}}}).then(found => found.violations)")
+    def check(page: Page, rules: Sequence[str] = ()) -> None:
+        asked = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": TAGS}
+        options = {"runOnly": asked, "resultTypes": ["violations"], "preload": False}
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(source)
+        found = page.evaluate("options => axe.run(document, options).then(({ violations }) => violations)", options)
         assert not found, f"{page.url}\n" + "\n".join(map(_violation, found))
 
     return check
