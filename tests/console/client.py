@@ -110,12 +110,15 @@ class Console:
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         status, received, content = self._api.send(method, path, body, sent)
+        session = self.cookies.get("tl_session")
         for line in received.get_all("set-cookie") or []:
             for name, morsel in SimpleCookie(line).items():
                 if morsel["max-age"] == "0" or not morsel.value:
                     self.cookies.pop(name, None)
                 else:
                     self.cookies[name] = morsel.value
+        if self.cookies.get("tl_session") != session:
+            self._csrf = ""  # a token is good for one session
         page = Page(status, received, content.decode())
         if found := re.search(r'<meta name="csrf" content="([^"]+)">', page.text):
             self._csrf = found[1]

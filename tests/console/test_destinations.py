@@ -69,7 +69,7 @@ def test_what_was_delivered_and_what_failed_stands_in_the_overview(place: Place)
 def test_an_overview_warns_of_a_secret_that_is_missing(place: Place) -> None:
     made = place.create(transport={"headers": {"Authorization": "Bearer {{secrets.not_there_yet}}"}})
     page = place.page(made["id"])
-    assert "the secret not_there_yet does not exist yet" in page.words
+    assert "The secret not_there_yet does not exist yet" in page.words
     assert 'href="/settings/secrets?return=' in page.text
 
 

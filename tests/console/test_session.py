@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.console.client import EMAIL, PASSWORD, Console, first_person, invited_person, setup_link
-from tests.harness import ServerProcess
+from tests.harness import Api, ServerProcess
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_the_setup_link_asks_for_a_person_and_works_once(tmp_path: Path) -> None
 def test_a_wrong_password_is_refused_in_words_and_keeps_the_e_mail(stranger: Console) -> None:
     page = stranger.sign_in(password="not the password of ana")
     assert page.status == 401
-    assert "no person has this e-mail and this password" in page.words
+    assert "No person has this e-mail and this password." in page.words
     assert f'value="{EMAIL}"' in page.text
     assert "tl_session" not in stranger.cookies
 
@@ -71,7 +72,7 @@ def test_too_many_failures_have_to_wait_and_the_right_password_too(
     invited_person(own_server, "eve@example.com")
     answers = [stranger.sign_in(email="eve@example.com", password=f"wrong password {number}") for number in range(6)]
     assert [answer.status for answer in answers] == [401] * 5 + [429]
-    assert "too many failed tries: try again in 15 min" in answers[-1].words
+    assert "Too many failed tries: try again in 15 min." in answers[-1].words
     assert stranger.sign_in(email="eve@example.com").status == 429
 
 
@@ -201,3 +202,67 @@ def test_every_answer_tells_the_browser_what_to_refuse(own_server: ServerProcess
 def test_the_nonce_is_new_on_every_page(stranger: Console) -> None:
     policies = {stranger.get("/sign-in").headers["content-security-policy"] for _ in range(3)}
     assert len(policies) == 3
+
+
+def test_a_token_is_good_for_one_session_only(own_server: ServerProcess) -> None:
+    console = Console(own_server.url)
+    console.get("/sign-in")
+    before = console.csrf()
+    console.sign_in()
+    assert console.post("/sign-out", token=before).status == 403
+    assert console.post("/sign-out").status == 303
+
+
+@pytest.mark.parametrize("cookie", ["", "not-one-of-ours", "f" * 128])
+def test_a_token_cookie_that_is_none_of_ours_is_replaced(own_server: ServerProcess, cookie: str) -> None:
+    console = Console(own_server.url, {"tl_csrf": cookie})
+    console.get("/sign-in")
+    assert console.cookies["tl_csrf"] != cookie
+    assert console.sign_in().status == 303
+
+
+@pytest.mark.parametrize("site,status", [("cross-site", 403), ("same-site", 403), ("same-origin", 303), ("none", 303)])
+def test_a_form_that_another_site_has_sent_is_refused_even_with_its_token(
+    own_server: ServerProcess, site: str, status: int
+) -> None:
+    console = Console(own_server.url)
+    token = console.csrf()
+    answer = Api(own_server.url, None).send(
+        "POST",
+        "/sign-in",
+        urlencode({"_csrf_token": token, "email": EMAIL, "password": PASSWORD}).encode(),
+        {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Cookie": f"tl_csrf={console.cookies['tl_csrf']}",
+            "Sec-Fetch-Site": site,
+        },
+    )
+    assert answer[0] == status
+
+
+def test_a_token_of_letters_that_no_token_has_or_in_a_file_is_refused(stranger: Console) -> None:
+    assert stranger.post("/sign-in", {"email": EMAIL}, token="é" * 64).status == 403
+    file = b'--x\r\nContent-Disposition: form-data; name="_csrf_token"; filename="a"\r\n\r\nhi\r\n--x--\r\n'
+    sent = {"Content-Type": "multipart/form-data; boundary=x", "Cookie": f"tl_csrf={stranger.cookies['tl_csrf']}"}
+    assert Api(stranger.url, None).send("POST", "/sign-in", file, sent)[0] == 403
+
+
+def test_signing_in_anew_ends_the_session_that_the_browser_had(stranger: Console) -> None:
+    stranger.sign_in()
+    kept = Console(stranger.url, stranger.cookies)
+    stranger.get("/settings/account")
+    assert stranger.sign_in().status == 303
+    assert kept.get("/settings/account").status == 303
+    assert stranger.get("/settings/account").status == 200
+
+
+def test_who_is_removed_cannot_come_back_by_an_invitation_of_their_own(own_server: ServerProcess) -> None:
+    guest = invited_person(own_server, "max@example.com")
+    link = guest.post("/settings/workspace/invitations", {"email": "max2@example.com"}).code("invitation")
+    assert Console(own_server.url).get(link.removeprefix(own_server.url)).status == 200
+    host = Console(own_server.url)
+    host.sign_in()
+    person = re.search(r"/people/(per_\w+)/remove\"[^>]*Remove max@", host.get("/settings/workspace").text)
+    assert person
+    assert host.post(f"/settings/workspace/people/{person[1]}/remove").status == 303
+    assert Console(own_server.url).get(link.removeprefix(own_server.url)).status == 404

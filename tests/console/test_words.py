@@ -27,7 +27,8 @@ def test_a_size_is_said_in_the_largest_unit_that_fits(amount: int, text: str) ->
         ("webhook_token is used by dst_1", "webhook_token is used by dst_1."),
         ("'x' is not a scope", "'x' is not a scope."),
         ("Choose another one.", "Choose another one."),
-        ("a key needs at least one scope (events:write, …)", "A key needs at least one scope (events:write, …)"),
+        ("a key needs at least one scope (events:write, …)", "A key needs at least one scope (events:write, …)."),
+        ("expected one of 'a', 'b'", "Expected one of 'a', 'b'."),
         ("", ""),
     ],
 )

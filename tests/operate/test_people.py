@@ -484,5 +484,5 @@ async def test_what_a_browser_says_of_itself_is_cut(tmp_path: Path) -> None:
     async with crew(tmp_path) as all_of_us:
         kim, _ = await all_of_us.join()
         await all_of_us.people.sign_in(KIM, PASSWORD, "a" * 1000, "u" * 100_000)
-        session = (await all_of_us.people.sessions(kim.id))[0]
-        assert (len(session.address), len(session.user_agent)) == (100, 300)
+        sessions = await all_of_us.people.sessions(kim.id)  # two, made at the same time: in no order
+        assert (100, 300) in [(len(each.address), len(each.user_agent)) for each in sessions]

@@ -33,6 +33,7 @@ WINDOW = 900.0  # seconds in which failed tries to sign in are counted
 FAILURES_OF_EMAIL, FAILURES_OF_ADDRESS = 5, 20
 SETUP = "first run"  # the author of the link that a server prints while there is nobody
 
+_LONGEST_EMAIL = 320  # characters that are looked at; more are kept nowhere, also not to count failures by
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}")
 
 log = structlog.get_logger("tracklayer.people")
@@ -179,7 +180,7 @@ class People:
         await self._record(person, "password_changed")
 
     async def remove(self, workspace_id: str, person_id: str, author: str) -> None:
-        """Take somebody out, and sign them out at once. The last person of a workspace stays."""
+        """Take somebody out: signed out at once, their open invitations ended. The last person of a workspace stays."""
         gone = await self._store.remove(workspace_id, person_id)
         await self._audit.record(workspace_id, actor=author, action="person.removed", target=gone.email)
 
@@ -256,7 +257,7 @@ def _browser(session: Session) -> dict[str, Json]:
 
 
 def _plain(email: str) -> str:
-    return email.strip().lower()
+    return email.strip()[:_LONGEST_EMAIL].lower()
 
 
 def _checked_email(email: str) -> str:

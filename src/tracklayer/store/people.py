@@ -53,7 +53,10 @@ class PeopleStore:
         await self._database.write(lambda connection: connection.execute(statement))
 
     async def remove(self, workspace_id: str, person_id: str) -> Person:
-        """Forget a person with all sessions. Raises `NotFound`, or `Conflict` for the last one of the workspace."""
+        """Forget a person with all sessions, and the invitations that they made.
+
+        Raises `NotFound`, or `Conflict` for the last one of the workspace.
+        """
         here = people.c.workspace_id == workspace_id
 
         def work(connection: Connection) -> Person:
@@ -62,6 +65,8 @@ class PeopleStore:
                 raise NotFound(f"there is no person {person_id!r} in this workspace")
             if connection.execute(select(func.count()).select_from(people).where(here)).scalar_one() == 1:
                 raise Conflict("this is the last person: invite somebody else first", code="last_person")
+            made_by = (invitations.c.workspace_id == workspace_id) & (invitations.c.author == row["email"])
+            connection.execute(delete(invitations).where(made_by))
             connection.execute(delete(sessions).where(sessions.c.person_id == person_id))
             connection.execute(delete(people).where(people.c.id == person_id))
             return Person(**row)

@@ -15,8 +15,6 @@ from tracklayer.model.records import Person, Session
 from tracklayer.settings import Settings
 
 SESSION_COOKIE = "tl_session"
-CSRF_COOKIE = "tl_csrf"
-CSRF_HEADER = "x-csrf-token"
 SESSION_AGE = 30 * 86_400  # seconds; the session itself ends earlier when it is idle
 
 _POLICY = (

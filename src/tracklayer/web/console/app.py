@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
 import structlog
 from litestar import Litestar, Request, Response, get
-from litestar.config.csrf import CSRFConfig
+from litestar.connection import ASGIConnection
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
+from litestar.handlers import BaseRouteHandler
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
 from tracklayer.errors import TrackLayerError, Unauthorized
 from tracklayer.service import Service
-from tracklayer.web.console.access import (
-    CSRF_COOKIE,
-    CSRF_HEADER,
-    is_secure,
-    secure_headers,
-)
+from tracklayer.web.console.access import secure_headers
+from tracklayer.web.console.forgery import from_our_page
 from tracklayer.web.console.pages.registry import PAGES
 from tracklayer.web.console.rendering import Renderer, is_fragment, render
 from tracklayer.web.problems import status_of
 
 FOREVER = 365 * 86_400  # seconds; the names of static files carry a hash of what is in them
+
+_BUILT = re.compile(r"/?[A-Za-z0-9_-]{1,100}\.[a-z]{1,8}")
 
 log = structlog.get_logger("tracklayer.console")
 
@@ -40,6 +40,7 @@ def create_console(service: Service) -> Litestar:
         path="/static",
         directories=[str(resources.files("tracklayer.web.console") / "static")],
         cache_control=CacheControlHeader(max_age=FOREVER, public=True, immutable=True),
+        guards=[named_as_built],
         include_in_schema=False,
     )
     return Litestar(
@@ -47,13 +48,7 @@ def create_console(service: Service) -> Litestar:
         state=State({"service": service, "renderer": Renderer()}),
         dependencies={"service": Provide(lambda: service, sync_to_thread=False, use_cache=True)},
         signature_types=[Service],
-        csrf_config=CSRFConfig(
-            secret=service.console_secret,
-            cookie_name=CSRF_COOKIE,
-            header_name=CSRF_HEADER,
-            cookie_httponly=True,
-            cookie_secure=is_secure(service.settings),
-        ),
+        guards=[from_our_page],
         before_request=count_dead_letters,
         after_request=secure_headers,
         exception_handlers={TrackLayerError: on_error, HTTPException: on_http_exception, Exception: on_crash},
@@ -68,6 +63,12 @@ def create_console(service: Service) -> Litestar:
 async def home() -> Redirect:
     """The front door."""
     return Redirect("/settings/destinations", status_code=303)
+
+
+async def named_as_built(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """A guard of the static files: what no file of ours can be called is not looked for."""
+    if not _BUILT.fullmatch(connection.path_params["file_path"]):
+        raise NotFoundException
 
 
 async def count_dead_letters(request: AnyRequest) -> None:
@@ -98,7 +99,8 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any
 
 def on_crash(request: AnyRequest, error: Exception) -> Response[Any]:
     """A fault of ours: logged whole, shown without a word of it."""
-    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    path = "/setup/…" if request.url.path.startswith("/setup/") else request.url.path  # no one-time link in the log
+    log.error("request_failed", method=request.method, path=path, exc_info=error)
     return _failure(request, 500, "Something went wrong on our side. The server's log has the details.")
 
 

@@ -13,11 +13,11 @@ import jinja2
 import msgspec
 from litestar import Request, Response
 from litestar.enums import MediaType
-from litestar.utils.scope.state import ScopeState
 
 from tracklayer import __version__
 from tracklayer.web.console import words
 from tracklayer.web.console.access import Visitor, policy
+from tracklayer.web.console.forgery import form_token
 
 NOT_BUILT = "/static/not-built--run-make-assets"
 
@@ -48,12 +48,13 @@ class Renderer:
     """Renders templates for one application."""
 
     def __init__(self) -> None:
-        """The templates are compiled when they are first used; a value that a template lacks is an error."""
+        """A value that a template lacks is an error."""
         self._assets = _Assets()
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader("tracklayer.web.console"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
+            cache_size=-1,  # all of them
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -84,6 +85,11 @@ class Renderer:
         found = self._assets.name(name)
         return NOT_BUILT if found is None else f"/static/{found}"
 
+    def warm(self) -> None:
+        """Compile every template, which takes about half a second: or the first to see a page would wait for it."""
+        for name in self._environment.list_templates(extensions=["html"]):
+            self._environment.get_template(name)
+
     def text(self, template: str, values: Mapping[str, object]) -> str:
         """A template's text."""
         return self._environment.get_template(template).render(values)
@@ -99,19 +105,21 @@ def render(
 ) -> Response[str]:
     """A page or a fragment as an answer; every template knows the request, the visitor and the theme."""
     nonce = os.urandom(16).hex()
+    token, cookie = form_token(request)
     given: dict[str, object] = {
         "request": request,
         "path": request.url.path,
         "visitor": _visitor(request),
         "theme": _theme(request),
         "nonce": nonce,
-        "csrf": _csrf(request),
+        "csrf": token,
         "dead_letters": request.scope["state"].get("dead_letters", 0),
     }
     renderer: Renderer = request.app.state.renderer
     text = renderer.text(template, given | values)
     sent = {"Content-Security-Policy": policy(nonce), "Vary": "HX-Request, Cookie"} | dict(headers or {})
-    return Response(text, status_code=status, media_type=MediaType.HTML, headers=sent)
+    cookies = [] if cookie is None else [cookie]
+    return Response(text, status_code=status, media_type=MediaType.HTML, headers=sent, cookies=cookies)
 
 
 def is_fragment(request: Request[Any, Any, Any]) -> bool:
@@ -145,12 +153,6 @@ _INSIDE = re.compile(r"/(?![/\\])[!-~]*")
 def _visitor(request: Request[Any, Any, Any]) -> Visitor | None:
     found = request.scope.get("auth")
     return found if isinstance(found, Visitor) else None
-
-
-def _csrf(request: Request[Any, Any, Any]) -> str:
-    """The token that this page's forms send back; none on a page that is not found."""
-    token = ScopeState.from_scope(request.scope).csrf_token
-    return token if isinstance(token, str) else ""
 
 
 def _theme(request: Request[Any, Any, Any]) -> str:

@@ -90,10 +90,10 @@ def size(amount: int) -> str:
 
 
 def sentence(detail: str) -> str:
-    """An error's detail as a sentence: a plain first word with a capital, a full stop behind words."""
+    """An error's detail as a sentence: a plain first word with a capital, a full stop at the end."""
     first = detail.partition(" ")[0]
     begun = detail[:1].upper() + detail[1:] if first.isalpha() else detail
-    return f"{begun}." if begun[-1:].isalnum() else begun
+    return f"{begun}." if begun[-1:].isalnum() or begun.endswith(("'", '"', ")", "”")) else begun
 
 
 def moment(seconds: float) -> str:

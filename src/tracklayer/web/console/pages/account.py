@@ -9,7 +9,7 @@ from litestar import Controller, Request, Response, get, post
 from tracklayer.errors import Invalid, TooMany, TrackLayerError
 from tracklayer.service import Service
 from tracklayer.web.console.access import signed_in, visitor
-from tracklayer.web.console.pages.form_problems import problems_of
+from tracklayer.web.console.pages.forms import problems_of
 from tracklayer.web.console.rendering import render
 from tracklayer.web.console.user_agent import browser_of
 from tracklayer.web.problems import status_of

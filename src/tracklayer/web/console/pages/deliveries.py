@@ -15,6 +15,7 @@ from tracklayer.web.console.access import find_visitor, signed_in, visitor
 from tracklayer.web.console.pages.delivery_filter import CAUSES, STATES, TESTS, WINDOWS, narrowed
 from tracklayer.web.console.pages.delivery_story import Sent, shown, tell
 from tracklayer.web.console.pages.delivery_stream import open_stream
+from tracklayer.web.console.pages.forms import problems_of
 from tracklayer.web.console.rendering import is_fragment, render, see
 
 AnyRequest = Request[Any, Any, Any]
@@ -44,7 +45,7 @@ class DeliveriesPages(Controller):
                 raise NotFound("There is no such page of the deliveries: begin with the newest.")
             rows = await service.history.deliveries(workspace_id, wanted, limit=SHOWN + 1, before=before)
         except Invalid as error:
-            problems = {(error.pointer or "").lstrip("/"): error.detail}
+            problems = problems_of(error)
         return render(
             request,
             "deliveries/list.html",

@@ -18,7 +18,7 @@ from tracklayer.service import Service
 from tracklayer.store.history import UNKNOWN, StoredDelivery
 from tracklayer.web.console.causes import Mend, meaning
 from tracklayer.web.console.pages.delivery_timeline import Line, Part, line_of, parts_of
-from tracklayer.web.console.words import duration, pretty, state_of
+from tracklayer.web.console.words import duration, pretty, sentence, state_of
 
 ATTEMPT_HEADER = "x-tracklayer-attempt"
 LONGEST_PRETTY = 64 * 1024  # characters
@@ -209,7 +209,7 @@ def _failure(attempt: Attempt) -> str:
 
 
 def _sentence(text: str | None) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+    return sentence(text) if text else ""
 
 
 def _name(destination: Destination | None) -> str:

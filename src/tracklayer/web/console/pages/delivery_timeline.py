@@ -65,7 +65,8 @@ def line_of(accepted_at: float, attempts: Sequence[Attempt], due_at: float | Non
     spots = [("accepted", 0.0, 0.0, "accepted", "Accepted")]
     for each, (sent, answered) in zip(attempts, times, strict=True):
         said = f"Attempt {each.number}: sent after {duration(sent)}, took {milliseconds(each.record.timings.total_ms)}"
-        spots.append((_KINDS[each.action], sent, answered, duration(sent), said))
+        gave_up = due is None and each is attempts[-1] and each.action == "retry"  # every retry was spent
+        spots.append(("dead" if gave_up else _KINDS[each.action], sent, answered, duration(sent), said))
     if due is not None:
         spots.append(("due", due, due, duration(due), f"Due after {duration(due)}"))
     return Line(

@@ -11,7 +11,7 @@ from litestar import Controller, Request, Response, get, post
 from tracklayer.delivery.sign import hint
 from tracklayer.errors import Invalid, at
 from tracklayer.model.duration import parse_duration
-from tracklayer.model.event import Json, decode_json, encode_json
+from tracklayer.model.event import Json, encode_json
 from tracklayer.model.moment import parse_rfc3339
 from tracklayer.model.records import VersionRecord
 from tracklayer.operate.body_diff import line_diff
@@ -20,6 +20,7 @@ from tracklayer.operate.snippets import snippets
 from tracklayer.service import Service
 from tracklayer.web.console.access import signed_in, visitor
 from tracklayer.web.console.pages.destination_tabs import frame_of
+from tracklayer.web.console.pages.forms import problems_of, read_json, version_seen
 from tracklayer.web.console.rendering import inside, render, see
 
 AnyRequest = Request[Any, Any, Any]
@@ -74,7 +75,7 @@ class DestinationCarePages(Controller):
     async def restore(self, request: AnyRequest, service: Service, destination_id: str, number: int) -> Response[str]:
         """Save an old version as the newest one."""
         who = visitor(request)
-        seen = int(str((await request.form()).get("seen", "0")) or 0) or None
+        seen = version_seen(await request.form(), "seen")
         await service.destinations.restore(who.workspace_id, destination_id, number, author=who.name, seen=seen)
         return see(request, f"/settings/destinations/{destination_id}/versions")
 
@@ -206,7 +207,7 @@ def _signing(
         hint=hint(destination.signing_secret or ""),
         previous_until=until if until is not None and now < until else None,
         snippets=snippets(signing.scheme, destination.plan.config.name) if signing else {},
-        problems=_problems(problem),
+        problems=problems_of(problem),
         given=given or {},
         generated=generated,
         rotated=rotated,
@@ -230,7 +231,7 @@ def _suppressions(
         status=status,
         **frame_of(service, destination),
         suppressions=service.destinations.suppressions(workspace_id, destination_id),
-        problems=_problems(problem),
+        problems=problems_of(problem),
         given=given or {},
     )
 
@@ -251,24 +252,16 @@ async def _settings(
     )
 
 
-def _problems(error: Invalid | None) -> dict[str, str]:
-    """The field at fault → what to say there."""
-    if error is None:
-        return {}
-    field = (error.pointer or "").strip("/").partition("/")[0]
-    return {field: error.detail}
-
-
 def _object(text: str) -> dict[str, Json]:
     """A filter as it was typed; nothing is every event."""
     if not text.strip():
         return {}
     try:
-        value = decode_json(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Invalid(f"This is not JSON: {error}", pointer="") from error
+        value = read_json(text)
+    except ValueError as error:
+        raise Invalid(f"this is not JSON: {error}", pointer="") from error
     if not isinstance(value, dict):
-        raise Invalid('A filter is an object, such as {"event_name": ["purchase"]}.', pointer="")
+        raise Invalid('a filter is an object, such as {"event_name": ["purchase"]}.', pointer="")
     return value
 
 

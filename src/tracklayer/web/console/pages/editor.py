@@ -20,7 +20,7 @@ from tracklayer.service import Service
 from tracklayer.web.console.access import signed_in, visitor
 from tracklayer.web.console.pages import editor_actions as actions
 from tracklayer.web.console.pages.editor_actions import Refused
-from tracklayer.web.console.pages.editor_form import STEPS, Problem, Values, posted, read_json, step_of, values_of
+from tracklayer.web.console.pages.editor_form import STEPS, Problem, Values, posted, step_of, values_of
 from tracklayer.web.console.pages.editor_preview import (
     NOWHERE,
     Desk,
@@ -33,6 +33,7 @@ from tracklayer.web.console.pages.editor_preview import (
     problem_texts,
     samples,
 )
+from tracklayer.web.console.pages.forms import read_json, version_seen
 from tracklayer.web.console.pages.rehearsal_test import has_passed_test, outcome
 from tracklayer.web.console.rendering import inside, is_fragment, render, see
 from tracklayer.web.console.words import pretty
@@ -257,12 +258,12 @@ async def _show(
 
 
 def _edited(form: FormMultiDict) -> Edited:
-    seen, step = str(form.get("version", "")), str(form.get("step", ""))
+    step = str(form.get("step", ""))
     sample = Sample(str(form.get("sample", "synthetic")), str(form.get("sample_json", "")))
     return Edited(
         values=posted(form),
         sample=sample,
-        seen=int(seen) if seen.isdecimal() and len(seen) < 10 else None,
+        seen=version_seen(form, "version"),
         back=inside(str(form.get("return", "")), ""),
         preset=str(form.get("preset", "")),
         step=step if step in STEPS else "transport",

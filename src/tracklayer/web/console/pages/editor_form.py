@@ -10,9 +10,10 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from tracklayer.model.destination import DestinationConfig
-from tracklayer.model.event import Json, decode_json
+from tracklayer.model.event import Json
 from tracklayer.operate.draft import config_json
 from tracklayer.operate.draft_check import FieldProblem
+from tracklayer.web.console.pages.forms import read_json
 from tracklayer.web.console.words import pretty
 
 Values = dict[str, str]
@@ -167,15 +168,6 @@ def _field(steps: list[str], values: Values) -> str:
 def _named_alike(part: str) -> tuple[str, ...]:
     """The fields of the form that are called as a part of the draft calls them."""
     return ("scheme",) if part == "signing" else _PARTS[part]
-
-
-def read_json(text: str) -> Json:
-    """JSON with exact decimals. Raises `ValueError` (`json.JSONDecodeError` with the place, where it is known)."""
-    try:
-        return decode_json(text)
-    except (msgspec.DecodeError, RecursionError, ArithmeticError, UnicodeError) as error:
-        json.loads(text)  # says it with line and column
-        raise ValueError(str(error)) from error
 
 
 class _Reader:

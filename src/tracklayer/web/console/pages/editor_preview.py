@@ -14,10 +14,11 @@ from tracklayer.operate.draft import DestinationDraft, read_draft
 from tracklayer.operate.rehearsal import Rehearsal
 from tracklayer.service import Service
 from tracklayer.store.history import StoredEvent
-from tracklayer.web.console.pages.editor_form import Problem, Values, placed, read, read_json
+from tracklayer.web.console.pages.editor_form import Problem, Values, placed, read
 from tracklayer.web.console.pages.editor_summaries import planned, summaries
+from tracklayer.web.console.pages.forms import read_json
 from tracklayer.web.console.pages.retry_timeline import Timeline
-from tracklayer.web.console.words import pretty
+from tracklayer.web.console.words import pretty, sentence
 
 SHORT = 60  # bytes of a body that need not be indented
 SAMPLES = 25  # recent events in the picker
@@ -124,7 +125,7 @@ def indented(body: bytes) -> str | None:
 def problem_texts(problems: dict[str, Problem]) -> str:
     """For the script: field → what is wrong with it, as JSON."""
     places = {
-        field: f"Line {each.line}, column {each.column}: {each.text}" if each.line else each.text
+        field: f"Line {each.line}, column {each.column}: {sentence(each.text)}" if each.line else sentence(each.text)
         for field, each in problems.items()
     }
     return encode_json(places).decode()
@@ -156,7 +157,7 @@ def own_event(text: str) -> dict[str, Json]:
 
 async def _event(desk: Desk, sample: Sample) -> Event | None:
     if sample.choice == "own":
-        return desk.service.rehearsals.event(own_event(sample.text))
+        return desk.service.rehearsals.event(desk.workspace_id, own_event(sample.text))
     if not sample.choice.startswith("event:"):
         return None
     event_id = sample.choice.removeprefix("event:")

@@ -9,7 +9,8 @@ import msgspec
 from tracklayer.delivery.limits import PROFILES
 from tracklayer.model.destination import Retry
 from tracklayer.model.event import Json
-from tracklayer.web.console.pages.editor_form import Values, read, read_json
+from tracklayer.web.console.pages.editor_form import Values, read
+from tracklayer.web.console.pages.forms import read_json
 from tracklayer.web.console.pages.retry_timeline import Timeline, timeline
 from tracklayer.web.console.words import duration
 
@@ -25,7 +26,10 @@ def summaries(values: Values, *, signed: bool) -> dict[str, str]:
 
 
 def _transport_line(values: Values, *, signed: bool) -> str:
-    host = urlsplit(values["url"].strip()).netloc
+    try:
+        host = urlsplit(values["url"].strip()).netloc
+    except ValueError:  # a bracket that does not close
+        host = ""
     if not host:
         return ""
     count = _length(values["headers"])
@@ -73,10 +77,6 @@ def _length(headers: str) -> int:
     except ValueError:
         return 0
     return len(found) if isinstance(found, dict) else 0
-
-
-def _is_short(value: Json) -> bool:
-    return isinstance(value, list) and 0 < len(value) <= 2
 
 
 def planned(draft: dict[str, Json]) -> Timeline | None:

@@ -9,6 +9,7 @@ from litestar import Controller, Request, Response, get, post
 from tracklayer.errors import Invalid, TooMany, TrackLayerError, Unauthorized
 from tracklayer.service import Service
 from tracklayer.web.console.access import (
+    SESSION_COOKIE,
     address_of,
     ended_cookie,
     find_visitor,
@@ -16,6 +17,7 @@ from tracklayer.web.console.access import (
     signed_in,
     visitor,
 )
+from tracklayer.web.console.pages.forms import problems_of
 from tracklayer.web.console.rendering import inside, render, see
 from tracklayer.web.problems import status_of
 
@@ -46,11 +48,15 @@ class SessionPages(Controller):
                 token, email, str(form.get("password", "")), address_of(request), _user_agent(request)
             )
         except Invalid as error:
-            problems = {(error.pointer or "").lstrip("/"): error.detail}
             return render(
-                request, "session/setup.html", status=422, email=invitation.email, given=email, problems=problems
+                request,
+                "session/setup.html",
+                status=422,
+                email=invitation.email,
+                given=email,
+                problems=problems_of(error),
             )
-        return _signed_in(request, service, session, "/settings/destinations")
+        return await _signed_in(request, service, session, "/settings/destinations")
 
     @get("/sign-in")
     async def sign_in_page(self, request: AnyRequest, next: str = "/") -> Response[str]:
@@ -70,7 +76,7 @@ class SessionPages(Controller):
             )
         except (Unauthorized, Invalid, TooMany) as error:
             return _refused(request, error, email, wanted)
-        return _signed_in(request, service, session, wanted)
+        return await _signed_in(request, service, session, wanted)
 
     @post("/sign-out", status_code=200, guards=[signed_in])
     async def sign_out(self, request: AnyRequest, service: Service) -> Response[str]:
@@ -85,7 +91,10 @@ class SessionPages(Controller):
         return _signed_out(request)
 
 
-def _signed_in(request: AnyRequest, service: Service, token: str, path: str) -> Response[str]:
+async def _signed_in(request: AnyRequest, service: Service, token: str, path: str) -> Response[str]:
+    before = request.cookies.get(SESSION_COOKIE)
+    if before:  # nobody could end the session of a cookie that is replaced
+        await service.people.sign_out(before)
     answer = see(request, path)
     answer.cookies.append(session_cookie(token, service.settings))
     return answer

@@ -11,7 +11,7 @@ from tracklayer.model.records import ApiKey
 from tracklayer.service import Service
 from tracklayer.web.console.access import origin_of, signed_in, visitor
 from tracklayer.web.console.examples import example_call
-from tracklayer.web.console.pages.form_problems import problems_of
+from tracklayer.web.console.pages.forms import problems_of
 from tracklayer.web.console.rendering import inside, render, see
 from tracklayer.web.problems import status_of
 

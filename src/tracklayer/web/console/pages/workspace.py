@@ -11,7 +11,7 @@ from tracklayer.operate.people import link_path
 from tracklayer.service import Service
 from tracklayer.settings import Settings, settings_table
 from tracklayer.web.console.access import origin_of, signed_in, visitor
-from tracklayer.web.console.pages.form_problems import problems_of
+from tracklayer.web.console.pages.forms import problems_of
 from tracklayer.web.console.rendering import render, see
 from tracklayer.web.problems import status_of
 
