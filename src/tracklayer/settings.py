@@ -238,6 +238,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[IPv4Network | IPv6Network, ...],
         Setting(_NETWORKS, "Networks (CIDR) that a destination may reach although they are private or local."),
     ] = ()
+    geo_file: Annotated[
+        Path | None,
+        Setting(
+            Kind(Path, "a file"),
+            "A database in MaxMind's format (`.mmdb`, of cities or countries) that tells where an IP address is. "
+            "Unset: events get no `context.geo`.",
+        ),
+    ] = None
     log_level: Annotated[
         str, Setting(_choice("debug", "info", "warning", "error"), "The least severe log line that is written.")
     ] = "info"

@@ -1,0 +1,68 @@
+"""Where an IP address is, out of a database file in MaxMind's format: GeoLite2, GeoIP2, DB-IP, of cities or countries.
+
+https://maxmind.github.io/MaxMind-DB/ describes the format, and MaxMind's "GeoIP City and Country Databases" the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import ip_address
+from pathlib import Path
+
+import maxminddb
+from maxminddb.types import Record
+
+from tracklayer.errors import Invalid
+
+REMEMBERED = 8192  # addresses
+
+_NOWHERE: Mapping[str, str] = {}
+
+
+class GeoFile:
+    """One database file: mapped into memory, read-only, opened once.
+
+    A new file is used from the next start on. It must take the old one's place by renaming, as `geoipupdate` does it:
+    a file that is written over while it is mapped ends the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises `Invalid` where `path` is no such file."""
+        try:
+            self._reader = maxminddb.open_database(path)
+            self.kind = self._reader.metadata().database_type  # such as "GeoLite2-City"
+        except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+            raise Invalid(f"{path} cannot be used: expected a database in MaxMind's format ({error})") from error
+        self.place = lru_cache(maxsize=REMEMBERED)(self._place)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+
+    def _place(self, address: str) -> Mapping[str, str]:
+        """Country (ISO 3166-1), region (ISO 3166-2 without the country), city (in English), postal code, time zone:
+        what is known of an address; nothing for what is none. To be copied. Raises where the file is damaged."""
+        try:
+            parsed = ip_address(address)
+            record = self._reader.get(getattr(parsed, "ipv4_mapped", None) or parsed)
+        except ValueError:  # no address, or IPv6 in a file of IPv4
+            return _NOWHERE
+        if not isinstance(record, dict):
+            return _NOWHERE
+        subdivisions = record.get("subdivisions")
+        region = subdivisions[0] if isinstance(subdivisions, list) and subdivisions else None
+        found = {
+            "country": _text(record, "country", "iso_code"),
+            "region": _text(region, "iso_code"),
+            "city": _text(record, "city", "names", "en"),
+            "postal": _text(record, "postal", "code"),
+            "timezone": _text(record, "location", "time_zone"),
+        }
+        return {name: text for name, text in found.items() if text}
+
+
+def _text(record: Record | None, *path: str) -> str | None:
+    for name in path:
+        record = record.get(name) if isinstance(record, dict) else None
+    return record if isinstance(record, str) else None
