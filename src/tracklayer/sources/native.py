@@ -9,6 +9,7 @@ import msgspec
 
 from tracklayer.errors import Invalid, Malformed, TooLarge, TrackLayerError, pointer
 from tracklayer.model.event import Event, Json, decode_json, encode_json
+from tracklayer.model.rules import DEFAULT_RULES, WorkspaceRules
 from tracklayer.pipeline.normalize import normalize
 
 
@@ -26,12 +27,16 @@ class Rejected(msgspec.Struct, frozen=True):
     error: TrackLayerError
 
 
-def parse_event(raw: bytes, *, now: float, new_id: Callable[[], str], limits: InputLimits) -> Event:
+def parse_event(
+    raw: bytes, *, now: float, new_id: Callable[[], str], limits: InputLimits, rules: WorkspaceRules = DEFAULT_RULES
+) -> Event:
     """The body of `POST /v1/events` as a canonical event. Raises `Malformed`, `TooLarge` or `Invalid`."""
-    return normalize(read_event(raw, limits), now=now, new_id=new_id)
+    return normalize(read_event(raw, limits), now=now, new_id=new_id, rules=rules)
 
 
-def parse_batch(raw: bytes, *, now: float, new_id: Callable[[], str], limits: InputLimits) -> list[Event | Rejected]:
+def parse_batch(
+    raw: bytes, *, now: float, new_id: Callable[[], str], limits: InputLimits, rules: WorkspaceRules = DEFAULT_RULES
+) -> list[Event | Rejected]:
     """The body of `POST /v1/events/batch`: for each item its event, or why it is none (pointer into the whole body).
 
     Raises `Malformed`, `TooLarge` or `Invalid` only for what is wrong with the batch itself.
@@ -41,7 +46,7 @@ def parse_batch(raw: bytes, *, now: float, new_id: Callable[[], str], limits: In
     results: list[Event | Rejected] = []
     for index, item in enumerate(items):
         try:
-            event = normalize(item, now=now, new_id=new_id)
+            event = normalize(item, now=now, new_id=new_id, rules=rules)
             if may_be_too_large:
                 _check_size(len(encode_json(item)), limits)
         except TrackLayerError as error:
