@@ -123,28 +123,23 @@ def test_a_page_call_tells_its_page() -> None:
     assert call.context["page"] == {"url": "https://x.example/p", "title": "P"}
 
 
-def test_category_preferences_and_lists_of_ids_become_consent() -> None:
-    preferences = {"categoryPreferences": {"advertising": True, "analytics": False}}
-    assert event(type="page", context={"consent": preferences}).consent == {
-        "advertising": "granted",
-        "analytics": "denied",
+def test_what_tells_of_consent_stays_in_the_context_where_it_is_read() -> None:
+    context = {
+        "consent": {"categoryPreferences": {"advertising": True, "analytics": False}},
+        "consentManagement": {"provider": "custom", "allowedConsentIds": ["c1"], "deniedConsentIds": ["c2"]},
     }
-    lists = {"provider": "custom", "allowedConsentIds": ["c1", "c2"], "deniedConsentIds": ["c2", "c3"]}
-    call = event(type="page", context={"consentManagement": lists})
-    assert call.consent == {"c1": "granted", "c2": "denied", "c3": "denied"}
-    assert call.context["consentManagement"] == {"provider": "custom"}
+    assert mapped(type="page", context=context)["context"] == context
 
 
-def test_of_two_signals_the_denial_counts() -> None:
-    context = {"consent": {"categoryPreferences": {"a": False}}, "consentManagement": {"allowedConsentIds": ["a"]}}
-    assert event(type="page", context=context).consent == {"a": "denied"}
-
-
-def test_consent_that_is_not_understood_stays_where_it_was() -> None:
-    context = {"consent": {"categoryPreferences": {"a": "maybe"}}, "consentManagement": {"allowedConsentIds": "a"}}
-    call = event(type="page", context=context)
-    assert call.consent == {}
-    assert call.context == context
+def test_global_privacy_control_of_the_browser_becomes_part_of_each_call() -> None:
+    (single,) = read_calls(b'{"context": {"ip": "1.1.1.1"}}', "page", gpc=True).items
+    assert single["context"] == {"gpc": True, "ip": "1.1.1.1"}
+    batch = (
+        b'{"context": {"locale": "de"}, "batch": [{"type": "page", "context": {"ip": "1.1.1.1"}}, {"type": "page"}]}'
+    )
+    first, second = read_calls(batch, None, gpc=True).items
+    assert first["context"] == {"gpc": True, "locale": "de", "ip": "1.1.1.1"}
+    assert second["context"] == {"gpc": True, "locale": "de"}
 
 
 def test_where_it_happened_is_the_channel_or_what_the_source_is_told() -> None:

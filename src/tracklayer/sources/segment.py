@@ -64,19 +64,20 @@ class Calls(NamedTuple):
     items: list[Json]  # each as if it had come alone
 
 
-def read_calls(raw: bytes, kind: str | None) -> Calls:
+def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
     """The calls of a body; `kind` is the type of the one call that it is, None for a batch.
 
     What stands around a batch (`context`, `integrations`, `sentAt`) becomes part of each call, which wins where it says
-    it, too. Raises `Malformed`, `TooLarge` or `Invalid` for what is wrong with the whole.
+    it, too. `gpc`: the browser that sent it asks by Global Privacy Control. Raises `Malformed`, `TooLarge` or `Invalid` for what is wrong with the whole.
     """
     body = read_json(raw)
     if not isinstance(body, dict):
         raise wrong_kind(body, "", "an object")
     key = body.get("writeKey")
     write_key = key if isinstance(key, str) else None
+    asks = {"context": {"gpc": True}} if gpc else {}
     if kind is not None:
-        return Calls(write_key, [{**body, "type": kind}])
+        return Calls(write_key, [_within({**body, "type": kind}, asks)])
     items = body.get("batch")
     if not isinstance(items, list):
         raise wrong_kind(items, "/batch", "a list of calls")
@@ -85,6 +86,8 @@ def read_calls(raw: bytes, kind: str | None) -> Calls:
             f"the batch has {len(items)} calls: expected at most {BATCH_CALLS}", code="too_many", pointer="/batch"
         )
     around = {name: body[name] for name in ("context", "integrations", "sentAt") if body.get(name) is not None}
+    if gpc:
+        around = _within(around, asks)
     return Calls(write_key, [_within(item, around) for item in items])
 
 
@@ -110,7 +113,7 @@ def map_call(call: Json, settings: SegmentSettings) -> dict[str, Json]:
         )
     sent = json_object(call.get("context"), "/context")
     traits = json_object(call.get("traits"), "/traits")
-    context, consent = _context(sent, call, kind, traits)
+    context = _context(sent, call, kind, traits)
     fields: dict[str, Json] = {
         "event_id": call.get("messageId"),
         "event_name": CALLS[kind] or _event_name(call.get("event")),
@@ -120,7 +123,6 @@ def map_call(call: Json, settings: SegmentSettings) -> dict[str, Json]:
         "user_data": _user_data(call, context),
         "properties": _properties(call, kind),
         "context": context,
-        "consent": consent,
     }
     return {name: value for name, value in fields.items() if value is not None and value != {}}
 
@@ -159,15 +161,12 @@ def _user_data(call: Mapping[str, Json], context: Mapping[str, Json]) -> dict[st
     return {name: value for name, value in user.items() if value is not None and value != ""}
 
 
-def _context(
-    sent: dict[str, Json], call: Mapping[str, Json], kind: str, traits: dict[str, Json]
-) -> tuple[dict[str, Json], dict[str, bool]]:
-    """Our `context`, and the consent that stood in theirs, as far as it is plainly granted or denied."""
+def _context(sent: dict[str, Json], call: Mapping[str, Json], kind: str, traits: dict[str, Json]) -> dict[str, Json]:
+    """Our `context`. What it tells of consent stays in it: `pipeline.consent_signals` reads it there."""
     context = {CONTEXT.get(name, name): value for name, value in sent.items()}
     for name, table in (("device", DEVICE), ("os", SYSTEM)):
         if isinstance(context.get(name), dict):
             context[name] = _renamed(context[name], table)
-    consent = _consent(context)
     if kind == "identify" and traits:
         known = context.get("traits")
         context["traits"] = {**known, **traits} if isinstance(known, dict) else traits
@@ -184,7 +183,7 @@ def _context(
         context["extra"] = (
             {**known, **extra} if isinstance(known, dict) else extra | ({"extra": known} if known else {})
         )
-    return context, consent
+    return context
 
 
 def _fill_page(context: dict[str, Json], call: Mapping[str, Json]) -> None:
@@ -194,40 +193,6 @@ def _fill_page(context: dict[str, Json], call: Mapping[str, Json]) -> None:
         told = {name: properties[name] for name in PAGE if isinstance(properties.get(name), str)}
         if told:
             context["page"] = {**told, **page}
-
-
-def _consent(context: dict[str, Json]) -> dict[str, bool]:
-    """Takes Segment's category preferences and RudderStack's lists of ids out of `context` where they are understood.
-
-    What one of them denies is denied.
-    """
-    states: dict[str, bool] = {}
-    for holder, names, read in (
-        ("consent", ("categoryPreferences",), _preferences),
-        ("consentManagement", ("allowedConsentIds", "deniedConsentIds"), _listed),
-    ):
-        told = context.get(holder)
-        if not isinstance(told, dict) or (found := read(told)) is None:
-            continue
-        states |= {name: state and states.get(name, True) for name, state in found.items()}
-        rest = {name: value for name, value in told.items() if name not in names}
-        if rest:
-            context[holder] = rest
-        else:
-            del context[holder]
-    return states
-
-
-def _preferences(told: dict[str, Json]) -> dict[str, bool] | None:
-    found = told.get("categoryPreferences")
-    return found if isinstance(found, dict) and all(isinstance(state, bool) for state in found.values()) else None
-
-
-def _listed(told: dict[str, Json]) -> dict[str, bool] | None:
-    allowed, denied = (told.get(name) or [] for name in ("allowedConsentIds", "deniedConsentIds"))
-    if not all(isinstance(ids, list) and all(isinstance(each, str) for each in ids) for ids in (allowed, denied)):
-        return None
-    return dict.fromkeys(allowed, True) | dict.fromkeys(denied, False)
 
 
 def _properties(call: Mapping[str, Json], kind: str) -> dict[str, Json]:

@@ -1,0 +1,31 @@
+"""What an event says of its user or group that is to be remembered: the traits of `identify` and `group`."""
+
+from __future__ import annotations
+
+from tracklayer.model.event import Event
+from tracklayer.model.moment import parse_rfc3339
+from tracklayer.model.profile import ProfileUpdate, group_key, user_key
+
+
+def profile_updates(event: Event, now: float) -> list[ProfileUpdate]:
+    """The updates that a normalized event makes, before anything is added to it; `now` is unix seconds.
+
+    An `identify` is remembered under both of its ids, so that what the same browser does next without being signed in
+    is known, too. A `group` puts its user into the group. What is said to happen in the future happens now.
+    """
+    if event.event_name not in ("identify", "group"):
+        return []
+    at = min(parse_rfc3339(event.occurred_at), now)
+    keys = [user_key({name: event.user_data.get(name)}) for name in ("external_id", "anonymous_id")]
+    users = [key for key in dict.fromkeys(keys) if key is not None]
+    if event.event_name == "identify":
+        traits = event.context.get("traits")
+        return [ProfileUpdate(user_key=key, traits=traits, at=at) for key in users if isinstance(traits, dict)]
+    group = event.context.get("group")
+    group_id = group.get("id") if isinstance(group, dict) else None
+    of_group = group_key(group_id)
+    if of_group is None or not isinstance(group, dict):
+        return []
+    joined = [ProfileUpdate(user_key=key, group=group_id, at=at) for key in users]
+    traits = group.get("traits")
+    return [*joined, ProfileUpdate(user_key=of_group, traits=traits, at=at)] if isinstance(traits, dict) else joined
