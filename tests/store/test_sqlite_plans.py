@@ -14,9 +14,12 @@ from sqlalchemy import event as engine_event
 
 from tests.store.samples import LEASE, NOW, WINDOW, WORKSPACE, acceptance, settlement
 from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.facts import FactKeys
 from tracklayer.store import Database, History, Queue
+from tracklayer.store.audiences import AudienceStore
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import MINUTE, Counts
+from tracklayer.store.facts import FactsReader
 from tracklayer.store.history import DeliveryFilter
 from tracklayer.store.search import EventFilter, EventSearch
 
@@ -247,3 +250,21 @@ async def test_a_search_for_events_walks_the_index_that_narrows_most(
     found = plans(path, statements)
     assert any(searches in step for step in found), found
     assert not any(_goes_through_all(step) for step in found), found
+
+
+async def test_what_is_known_of_users_and_who_is_on_a_list_is_searched_by_key(
+    path: Path, database: Database, statements: list[str]
+) -> None:
+    keys = {WORKSPACE: [FactKeys("u_1", "acme", ("id:u_1",))]}
+    await database.write(lambda connection: FactsReader(database).read(connection, keys))
+    store = AudienceStore(database)
+    await store.members(WORKSPACE, "vip", limit=50, after="id:u_1")
+    await store.listed(WORKSPACE, "vip", ["id:u_1"])
+    await store.counts(WORKSPACE)
+    await store.count(WORKSPACE, "vip")
+    await store.remove_members(WORKSPACE, "vip", ["id:u_1"])
+    await store.remove(WORKSPACE, "vip")
+    asked = [each for each in statements if "profiles" in each or "audience" in each]
+    steps = [step for step in plans(path, asked) if "json_each" not in step]
+    assert len(steps) > 8
+    assert not [step for step in steps if _goes_through_all(step)], "\n".join(steps)

@@ -1,5 +1,5 @@
-"""What the store gives back about configuration (workspaces, keys, secrets, destinations, suppressions), people, and
-what was changed by whom."""
+"""What the store gives back about configuration (workspaces, keys, secrets, destinations, suppressions, audiences),
+people, and what was changed by whom."""
 
 from __future__ import annotations
 
@@ -123,3 +123,20 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     target: str
     detail: dict[str, Json]
+
+
+class Audience(msgspec.Struct, frozen=True, kw_only=True):
+    """A set of users: those whose events match the rule, or, without a rule, those on its list."""
+
+    workspace_id: str
+    name: str
+    rule: dict[str, Json] | None
+    created_at: float
+    updated_at: float
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody on an audience's list."""
+
+    key: str  # as in `model.facts`
+    added_at: float

@@ -1,0 +1,134 @@
+"""Audiences and who is on their lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select
+
+from tracklayer.errors import NotFound
+from tracklayer.model.event import decode_json, encode_json
+from tracklayer.model.records import Audience, Member
+from tracklayer.store.database import Database
+from tracklayer.store.tables import audience_members, audiences
+
+STEP = 2_000  # members changed in one transaction: about 10 ms, in which nobody else can write
+
+_OF = audience_members.c
+_DELETE = delete(audience_members).where(
+    _OF.workspace_id == bindparam("of_workspace"),
+    _OF.member == bindparam("of_member"),
+    _OF.audience == bindparam("of_audience"),
+)
+_COUNTED = {"preserve_rowcount": True}
+
+
+class AudienceStore:
+    """Definitions are few and read whole; members are many, and changed in steps."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = database.insert(audience_members).on_conflict_do_nothing()
+
+    async def all(self) -> list[Audience]:
+        """Every audience of every workspace, by name."""
+        statement = select(audiences).order_by(audiences.c.name)
+        return [
+            _audience(row)
+            for row in await self._database.read(lambda connection: list(connection.execute(statement).mappings()))
+        ]
+
+    async def put(self, audience: Audience) -> None:
+        """Store or replace an audience; a replaced one keeps its `created_at`."""
+        row = {
+            **msgspec.structs.asdict(audience),
+            "rule": None if audience.rule is None else encode_json(audience.rule),
+        }
+        statement = self._database.insert(audiences).values(row)
+        changed = {name: statement.excluded[name] for name in ("rule", "updated_at")}
+        statement = statement.on_conflict_do_update(index_elements=["workspace_id", "name"], set_=changed)
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def remove(self, workspace_id: str, name: str) -> None:
+        """Forget an audience and its members, in steps, the audience itself with the last of them."""
+        some = select(_OF.member).where(_OF.workspace_id == workspace_id, _OF.audience == name).limit(STEP)
+        members = delete(audience_members).where(
+            _OF.workspace_id == workspace_id, _OF.audience == name, _OF.member.in_(some)
+        )
+        itself = delete(audiences).where(audiences.c.workspace_id == workspace_id, audiences.c.name == name)
+
+        def step(connection: Connection) -> bool:
+            if connection.execute(members).rowcount == STEP:
+                return True
+            connection.execute(itself)
+            return False
+
+        while await self._database.write(step, long=True):
+            pass
+
+    async def add_members(self, workspace_id: str, name: str, members: Sequence[str], *, now: float) -> int:
+        """Put members (keys as in `model.facts`) on a list, in steps; answers how many were not on it.
+
+        Raises `NotFound` where the audience is gone. Where it raises `Unavailable`, some steps may be done: the same
+        again does the rest.
+        """
+        rows: list[dict[str, object]] = [
+            {"workspace_id": workspace_id, "audience": name, "member": each, "added_at": now} for each in members
+        ]
+        itself = select(audiences.c.name).where(audiences.c.workspace_id == workspace_id, audiences.c.name == name)
+
+        def add(some: list[dict[str, object]], connection: Connection) -> int:
+            if connection.execute(itself).first() is None:  # or its list could come back with another of its name
+                raise NotFound(f"there is no audience {name!r} in this workspace")
+            return connection.execute(self._insert, some, execution_options=_COUNTED).rowcount
+
+        return await self._in_steps(add, rows)
+
+    async def remove_members(self, workspace_id: str, name: str, members: Sequence[str]) -> int:
+        """Take members off a list, in steps; answers how many were on it."""
+        rows: list[dict[str, object]] = [
+            {"of_workspace": workspace_id, "of_audience": name, "of_member": each} for each in members
+        ]
+        return await self._in_steps(lambda some, connection: connection.execute(_DELETE, some).rowcount, rows)
+
+    async def members(self, workspace_id: str, name: str, *, limit: int, after: str | None = None) -> list[Member]:
+        """A page of a list, in the order of its keys."""
+        statement = select(_OF.member, _OF.added_at).where(_OF.workspace_id == workspace_id, _OF.audience == name)
+        if after is not None:
+            statement = statement.where(_OF.member > after)
+        rows = await self._database.read(
+            lambda connection: connection.execute(statement.order_by(_OF.member).limit(limit)).all()
+        )
+        return [Member(key=key, added_at=added_at) for key, added_at in rows]
+
+    async def listed(self, workspace_id: str, name: str, keys: Collection[str]) -> list[str]:
+        """Those of `keys` that are on a list."""
+        statement = select(_OF.member).where(
+            _OF.workspace_id == workspace_id, _OF.audience == name, _OF.member.in_(keys)
+        )
+        return await self._database.read(lambda connection: list(connection.execute(statement).scalars()))
+
+    async def counts(self, workspace_id: str) -> dict[str, int]:
+        """How many members every list of a workspace has, without those that have none: one walk along an index."""
+        statement = select(_OF.audience, func.count()).where(_OF.workspace_id == workspace_id).group_by(_OF.audience)
+        return await self._database.read(lambda connection: {row[0]: row[1] for row in connection.execute(statement)})
+
+    async def count(self, workspace_id: str, name: str) -> int:
+        """How many members one list has."""
+        statement = select(func.count()).where(_OF.workspace_id == workspace_id, _OF.audience == name)
+        return await self._database.read(lambda connection: int(connection.execute(statement).scalar_one()))
+
+    async def _in_steps(
+        self, change: Callable[[list[dict[str, object]], Connection], int], rows: list[dict[str, object]]
+    ) -> int:
+        changed = 0
+        for start in range(0, len(rows), STEP):
+            some = rows[start : start + STEP]
+            changed += await self._database.write(partial(change, some), long=True)
+        return changed
+
+
+def _audience(row: RowMapping) -> Audience:
+    return Audience(**{**row, "rule": None if row["rule"] is None else decode_json(row["rule"])})
