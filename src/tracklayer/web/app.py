@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,7 +25,9 @@ from tracklayer.web.api.events import EventsController
 from tracklayer.web.api.people import PeopleController
 from tracklayer.web.api.replays import ReplaysController
 from tracklayer.web.api.system import all_presets, healthz, metrics, readyz
+from tracklayer.web.api.workspace import WorkspaceController
 from tracklayer.web.console.app import create_console
+from tracklayer.web.console.rendering import Renderer
 from tracklayer.web.exchange import ApiRequest, ApiResponse
 from tracklayer.web.ingest_app import IngestApp
 from tracklayer.web.openapi import openapi_document
@@ -35,7 +38,8 @@ _API = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/litestar.js
 
 def create_app(service: Service) -> IngestApp:
     """The whole application over one service, which it starts and stops with itself."""
-    return IngestApp(service, _by_path(_api(service), create_console(service)))
+    console = create_console(service)
+    return IngestApp(service, _by_path(_api(service, console.state.renderer), console))
 
 
 def _by_path(api: ASGIApp, console: ASGIApp) -> ASGIApp:
@@ -59,14 +63,16 @@ async def openapi(request: ApiRequest) -> dict[str, Any]:
     return document
 
 
-def _api(service: Service) -> Litestar:
+def _api(service: Service, renderer: Renderer) -> Litestar:
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
         await service.start()
+        warming = asyncio.ensure_future(asyncio.to_thread(renderer.warm))  # nobody waits for it
         try:
             yield
         finally:
+            await warming
             await service.stop()
 
     return Litestar(
@@ -79,6 +85,7 @@ def _api(service: Service) -> Litestar:
             SecretsController,
             KeysController,
             PeopleController,
+            WorkspaceController,
             audit,
             all_presets,
             healthz,
