@@ -35,6 +35,7 @@ from tracklayer.operate.review import Reviews
 from tracklayer.operate.search import Search
 from tracklayer.operate.secrets import Secrets
 from tracklayer.operate.storage import Storage
+from tracklayer.operate.workspace_rules import Workspaces
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
 from tracklayer.settings import Settings
 from tracklayer.sources.native import InputLimits
@@ -79,7 +80,8 @@ class Service:
             template=Limits(source_bytes=settings.template_limit, output_bytes=settings.body_limit),
             filter_depth=settings.filter_depth,
         )
-        self.catalog = Catalog(configuration, RulesStore(self._database), vault, limits)
+        rules = RulesStore(self._database)
+        self.catalog = Catalog(configuration, rules, vault, limits)
         self._transport = transport or HttpTransport(settings.allow_networks, response_limit=settings.response_limit)
         attempter = Attempter(self._transport, self.clock, vault)
         counts = Counts(self._database)
@@ -108,6 +110,7 @@ class Service:
         )
         self.audit = Audit(AuditStore(self._database), self.clock, self.ids)
         self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
+        self.workspaces = Workspaces(self.catalog, rules, self.audit, self.clock)
         self.storage = Storage(self._database, settings.data_dir)
         self.keys = Keys(self.catalog, configuration, self.audit, self.clock, self.ids)
         self.secrets = Secrets(self.catalog, configuration, self.engine, vault, self.audit, self.clock)

@@ -29,7 +29,7 @@ def draft(**fields: Any) -> dict[str, Any]:
 
 def rehearse(world: World, given: dict[str, Any], standing_id: str | None = None, **event: Any) -> Rehearsal:
     rehearsals = world.service.rehearsals
-    wanted = rehearsals.event({"event_name": "purchase"} | event) if event else None
+    wanted = rehearsals.event(world.workspace_id, {"event_name": "purchase"} | event) if event else None
     read = read_draft(encode_json(given))
     return rehearsals.rehearse_draft(world.workspace_id, read, wanted, standing_id=standing_id)
 

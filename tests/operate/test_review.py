@@ -148,3 +148,11 @@ async def test_what_becomes_sendable_is_a_change_too(tmp_path: Path) -> None:
         (change,) = found.diffs
         assert (change.before, change.after, change.error) == ("{}", "{}", None)
         assert "body_schema" in str(change.error_before)
+
+
+@in_virtual_time
+async def test_a_filter_that_waits_for_an_alias_is_warned_of(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", filter={"event_name": ["Order Completed", "purchase", "Garden Watered"]})
+        (warning,) = await warnings(world, made)
+        assert warning == "the filter never matches event_name Order Completed: such events are called purchase"

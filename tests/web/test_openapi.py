@@ -131,6 +131,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/dead-letters/{delivery_id}/replay": {"mode": "as_sent"},
     "POST /v1/dead-letters/{delivery_id}/discard": {"reason": "r"},
     "PUT /v1/secrets/{name}": {"value": "another-value"},
+    "PUT /v1/workspace": {"rules": {"default_region": "DE", "event_names": {"Paid": "purchase"}}},
     "POST /v1/api-keys": {"name": "k", "scopes": ["admin"]},
 }
 

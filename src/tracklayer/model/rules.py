@@ -37,6 +37,9 @@ class WorkspaceRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return {name_key(alias): name for alias, name in self.event_names.items()}
 
 
+DEFAULT_RULES = WorkspaceRules()
+
+
 def name_key(name: str) -> str:
     """What spellings of an event's name have in common: case is ignored, and space, `_` and `-` are the same."""
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

@@ -60,7 +60,8 @@ class Explain:
         Nothing is stored. Raises `Invalid` with a pointer into `fields`.
         """
         now = self._clock.now()
-        event = normalize(fields, now=now, new_id=lambda: "unstored")
+        rules = self._catalog.tenant(workspace_id).rules
+        event = normalize(fields, now=now, new_id=lambda: "unstored", rules=rules)
         return event, [
             _foretell(destination, event, now)
             for destination in self._catalog.tenant(workspace_id).destinations.values()

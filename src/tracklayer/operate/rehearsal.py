@@ -144,7 +144,7 @@ class Rehearsals:
         It obeys the rate limit, is made once, and never retried.
         """
         destination = self._destinations.get(workspace_id, destination_id)
-        work = self._work(destination, self.event(event))
+        work = self._work(destination, self.event(workspace_id, event))
         rehearsal = self._gate(destination, work.event)
         rule = _stops(rehearsal)
         if rule is None:
@@ -163,7 +163,7 @@ class Rehearsals:
     def _previewed(
         self, destination: Destination, event: Event | None, stand_ins: Mapping[str, str] = MappingProxyType({})
     ) -> Rehearsal:
-        work = self._work(destination, event or self.event(None))
+        work = self._work(destination, event or self.event(destination.record.workspace_id, None))
         rehearsal = self._gate(destination, work.event)
         if rehearsal.consent is None or not rehearsal.consent.allowed:
             return rehearsal
@@ -209,12 +209,13 @@ class Rehearsals:
             verified=_verified(destination, prepared, now) if prepared and prepared.signature else None,
         )
 
-    def event(self, fields: dict[str, Json] | None) -> Event:
+    def event(self, workspace_id: str, fields: dict[str, Json] | None) -> Event:
         """A caller's event made canonical under an id of its own, or the synthetic one. Raises `Invalid`."""
+        rules = self._catalog.tenant(workspace_id).rules
         given = SYNTHETIC_EVENT if fields is None else fields
         unique = {"event_id": f"test_{self._ids.event_uuid()}", **given}
         with at("event"):
-            return normalize(unique, now=self._clock.now(), new_id=self._ids.event_uuid)
+            return normalize(unique, now=self._clock.now(), new_id=self._ids.event_uuid, rules=rules)
 
     def _work(self, destination: Destination, event: Event) -> Work:
         return Work(

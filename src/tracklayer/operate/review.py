@@ -16,6 +16,7 @@ from tracklayer.operate.body_diff import body_diff, line_diff
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.draft import DestinationDraft
 from tracklayer.operate.rehearsal import SYNTHETIC_EVENT
+from tracklayer.pipeline.event_names import canonical_name
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
 from tracklayer.store import History
@@ -93,6 +94,7 @@ class Reviews:
         found = [f"the secret {name} does not exist yet: deliveries fail until it does" for name in absent]
         if not absent:
             found += self._synthetic_warning(destination)
+        found += self._alias_warnings(destination)
         return found + await self._recent_warnings(destination, dict.fromkeys(absent, "") | secrets, not absent)
 
     async def compare(
@@ -126,9 +128,20 @@ class Reviews:
         return Comparison(compared=compared, changed=changed, failing=failing, diffs=diffs)
 
     def _synthetic_warning(self, destination: Destination) -> list[str]:
-        event = normalize(SYNTHETIC_EVENT, now=self._clock.now(), new_id=lambda: "test_synthetic")
+        rules = self._catalog.tenant(destination.record.workspace_id).rules
+        event = normalize(SYNTHETIC_EVENT, now=self._clock.now(), new_id=lambda: "test_synthetic", rules=rules)
         error = self._outcome(destination, event).error
         return [f"the synthetic event could not be sent: {error}"] if error else []
+
+    def _alias_warnings(self, destination: Destination) -> list[str]:
+        """A filter that waits for an alias waits in vain: events have their canonical names by then."""
+        own = self._catalog.tenant(destination.record.workspace_id).rules.names_by_key
+        wanted = {name: canonical_name(name, own) for name in sorted(destination.plan.filter.event_names or ())}
+        return [
+            f"the filter never matches event_name {alias}: such events are called {name}"
+            for alias, name in wanted.items()
+            if name != alias
+        ]
 
     async def _recent_warnings(
         self, destination: Destination, secrets: Mapping[str, str], counts_failures: bool

@@ -64,15 +64,20 @@ def canonical_name(name: str, own: Mapping[str, str | None]) -> str:
     if not own and name in NAMES:
         return name
     for _ in range(_LONGEST_WAY):
-        key = name_key(name)
-        target = own[key] if key in own else _BUILT_IN.get(key)
-        if target is None or target == name:
+        further = _next(name, own)
+        if further == name:
             break
-        name = target
+        name = further
     return name
 
 
 def is_endless(name: str, own: Mapping[str, str | None]) -> bool:
     """Whether the aliases of `name` lead in a circle, or on and on."""
     reached = canonical_name(name, own)
-    return canonical_name(reached, own) != reached
+    return _next(reached, own) != reached
+
+
+def _next(name: str, own: Mapping[str, str | None]) -> str:
+    key = name_key(name)
+    target = own[key] if key in own else _BUILT_IN.get(key)
+    return name if target is None else target

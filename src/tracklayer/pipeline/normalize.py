@@ -14,7 +14,7 @@ from tracklayer.errors import Invalid, pointer
 from tracklayer.model.event import Event, Json
 from tracklayer.model.event_time import parse_event_time
 from tracklayer.model.moment import rfc3339
-from tracklayer.model.rules import WorkspaceRules
+from tracklayer.model.rules import DEFAULT_RULES, WorkspaceRules
 from tracklayer.pipeline.bounds import (
     Place,
     Watched,
@@ -38,10 +38,9 @@ _KNOWN = frozenset((*Event.__struct_fields__, *_ALIASES))
 _USER_ALIASES = (("user_id", "external_id"), ("anonymous_id", "anonymous_id"))  # at the top, and in user_data
 _SENT_AT = ("sent_at", "sentAt")  # kept in `context.extra`, as what no field knows
 _NO_TEXTS: Watched = {}
-_AS_IT_IS = WorkspaceRules()
 
 
-def normalize(fields: Json, *, now: float, new_id: Callable[[], str], rules: WorkspaceRules = _AS_IT_IS) -> Event:
+def normalize(fields: Json, *, now: float, new_id: Callable[[], str], rules: WorkspaceRules = DEFAULT_RULES) -> Event:
     """The canonical event that `fields` (a JSON object, its fractions as `Decimal`) describes, by `rules`.
 
     `now` is unix seconds and becomes `received_at`; `new_id` makes the id of an event that brings none. What is not

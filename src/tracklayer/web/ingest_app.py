@@ -87,7 +87,8 @@ class IngestApp:
         """Take one event in; answered once it and its deliveries are durable."""
         service = self._service
         now = service.clock.now()
-        event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits)
+        rules = service.catalog.tenant(workspace_id).rules
+        event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
         (answer,) = await service.ingest.accept(workspace_id, [event], now=now, size=len(body))
         received_at = rfc3339(answer.received_at) if answer.duplicate else event.received_at
         return EventAnswer(id=event.event_id, received_at=received_at, dedup_status=_word(answer))
@@ -96,7 +97,8 @@ class IngestApp:
         """Take up to 500 events in; a bad one does not spoil the good ones."""
         service = self._service
         now = service.clock.now()
-        parsed = parse_batch(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits)
+        rules = service.catalog.tenant(workspace_id).rules
+        parsed = parse_batch(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
         events = [each for each in parsed if isinstance(each, Event)]
         stored = iter(await service.ingest.accept(workspace_id, events, now=now, size=len(body)) if events else [])
         results = [
