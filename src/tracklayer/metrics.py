@@ -7,6 +7,7 @@ metric families only when somebody asks.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -62,6 +63,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.events = {"accepted": 0, "duplicate": 0, "rejected": 0, "refused": 0}
         self.commit_seconds = Histogram()
+        self.enrichment_failures: Counter[str] = Counter()
         self._destinations: dict[str, DestinationMetrics] = {}
         self._queues: list[Metric] = []
         self._registry = CollectorRegistry()
@@ -93,6 +95,10 @@ class Metrics(Collector):
         for status, count in self.events.items():
             events.add_metric([status], count)
         yield events
+        failures = CounterMetricFamily("tracklayer_enrichment_failures", "Enrichers that failed.", labels=("by",))
+        for by, count in self.enrichment_failures.items():
+            failures.add_metric([by], count)
+        yield failures
         accept = HistogramMetricFamily("tracklayer_accept_seconds", "From an event's arrival to its commit.")
         accept.add_metric([], self.commit_seconds.buckets(), self.commit_seconds.total)
         yield accept

@@ -29,7 +29,10 @@ async def test_an_audience_comes_back_as_it_was_put_and_keeps_its_first_time(sto
     await store.put(audience("big", rule=rule))
     await store.put(audience("a_list"))
     await store.put(audience("big", rule={"platform": "web"}, created_at=NOW + 9, updated_at=NOW + 9))
-    assert await store.all() == [audience("a_list"), audience("big", rule={"platform": "web"}, updated_at=NOW + 9)]
+    assert await store.of(WORKSPACE) == [
+        audience("a_list"),
+        audience("big", rule={"platform": "web"}, updated_at=NOW + 9),
+    ]
 
 
 async def test_members_are_added_once_and_removed_and_paged_in_order(store: AudienceStore) -> None:
@@ -51,7 +54,8 @@ async def test_lists_of_other_audiences_and_workspaces_are_their_own(store: Audi
     await store.remove(WORKSPACE, "vip")
     assert await store.counts(WORKSPACE) == {"b2b": 1}
     assert await store.counts(OTHER_WORKSPACE) == {"vip": 1}
-    assert [each.name for each in await store.all()] == ["b2b", "vip"]
+    assert [each.name for each in await store.of(WORKSPACE)] == ["b2b"]
+    assert [each.name for each in await store.of(OTHER_WORKSPACE)] == ["vip"]
 
 
 async def test_a_long_list_goes_in_and_out_in_steps(store: AudienceStore) -> None:
@@ -62,7 +66,7 @@ async def test_a_long_list_goes_in_and_out_in_steps(store: AudienceStore) -> Non
     assert await store.counts(WORKSPACE) == {"vip": STEP}
     await store.remove(WORKSPACE, "vip")
     assert await store.counts(WORKSPACE) == {}
-    assert await store.all() == []
+    assert await store.of(WORKSPACE) == []
 
 
 async def test_nobody_joins_an_audience_that_is_gone(store: AudienceStore) -> None:

@@ -15,7 +15,7 @@ from tracklayer.store import Database
 from tracklayer.store.facts import FactsReader, ProfileWriter
 from tracklayer.store.tables import audience_members
 
-U1 = FactKeys("u_1", None, ())
+U1 = FactKeys(("u_1",), None, ())
 
 
 class Known:
@@ -40,8 +40,8 @@ def known(database: Database) -> Known:
 
 
 async def test_of_whom_nothing_is_known_there_are_no_facts(known: Known) -> None:
-    assert await known.of(FactKeys("u_1", None, ("id:u_1",))) is NO_FACTS
-    assert await known.of(FactKeys(None, None, ())) is NO_FACTS
+    assert await known.of(FactKeys(("u_1",), None, ("id:u_1",))) is NO_FACTS
+    assert await known.of(FactKeys((), None, ())) is NO_FACTS
 
 
 async def test_traits_and_consent_come_back_digit_for_digit_and_what_was_taken_away_does_not(known: Known) -> None:
@@ -50,6 +50,19 @@ async def test_traits_and_consent_come_back_digit_for_digit_and_what_was_taken_a
     facts = await known.of(U1)
     assert str(facts.traits["ltv"]) == "149.90"
     assert facts == Facts(traits={"ltv": Decimal("149.90")}, consent={"ad_storage": ("denied", NOW)})
+
+
+async def test_consent_is_joined_over_the_keys_of_a_user_and_traits_are_of_the_first(known: Known) -> None:
+    await known.say("u_1", traits={"a": 1}, consent={"ad_storage": "granted", "analytics_storage": "denied"})
+    await known.say("browser", at=NOW + 1, traits={"b": 2}, consent={"ad_storage": "denied"})
+    await known.say("browser", at=NOW + 1, consent={"analytics_storage": "granted", "sale": "granted"})
+    facts = await known.of(FactKeys(("u_1", "browser"), None, ()))
+    assert facts.traits == {"a": 1}
+    assert facts.consent == {
+        "ad_storage": ("denied", NOW + 1),
+        "analytics_storage": ("denied", NOW),
+        "sale": ("granted", NOW + 1),
+    }
 
 
 async def test_another_workspace_knows_nothing_of_it(known: Known) -> None:
@@ -61,7 +74,7 @@ async def test_a_user_brings_the_traits_of_the_group_and_a_group_that_the_event_
     await known.say("u_1", group="acme")
     await known.say("group:acme", traits={"size": 9})
     assert (await known.of(U1)).group == Group(id="acme", traits={"size": 9})
-    assert (await known.of(FactKeys("u_1", "other", ()))).group == Group(id="other")
+    assert (await known.of(FactKeys(("u_1",), "other", ()))).group == Group(id="other")
 
 
 async def test_a_user_is_in_every_audience_that_lists_one_of_the_keys(known: Known) -> None:
@@ -75,7 +88,7 @@ async def test_a_user_is_in_every_audience_that_lists_one_of_the_keys(known: Kno
         )
     ]
     await known.database.write(lambda connection: connection.execute(insert(audience_members), rows))
-    facts = await known.of(FactKeys("u_1", None, ("id:u_1", "email:ab")))
+    facts = await known.of(FactKeys(("u_1",), None, ("id:u_1", "email:ab")))
     assert facts.audiences == {"vip", "b2b"}
 
 
@@ -91,10 +104,13 @@ async def test_a_batch_is_read_and_written_at_once_and_each_update_sees_the_one_
                 ]
             },
         )
-        return known.reader.read(connection, {WORKSPACE: [U1, FactKeys("u_2", None, ())], OTHER_WORKSPACE: []})
+        return known.reader.read(connection, {WORKSPACE: [U1, FactKeys(("u_2",), None, ())], OTHER_WORKSPACE: []})
 
     found = await known.database.write(work)
-    assert {keys.user: facts.traits for (_, keys), facts in found.items()} == {"u_1": {"a": 1, "b": 2}, "u_2": {"c": 3}}
+    assert {keys.users[0]: facts.traits for (_, keys), facts in found.items()} == {
+        "u_1": {"a": 1, "b": 2},
+        "u_2": {"c": 3},
+    }
 
 
 async def test_a_transaction_that_fails_keeps_nothing(known: Known) -> None:
@@ -108,9 +124,9 @@ async def test_a_transaction_that_fails_keeps_nothing(known: Known) -> None:
 
 
 def test_the_keys_of_an_event_are_those_of_its_user_and_of_the_group_that_it_names() -> None:
-    of = event(user={"external_id": "u_1", "email_hash": "ab"})
-    assert fact_keys(of) == FactKeys("u_1", None, ("id:u_1", "email:ab"))
-    assert fact_keys(of, members=False) == FactKeys("u_1", None, ())
+    of = event(user={"external_id": "u_1", "anonymous_id": "a", "email_hash": "ab"})
+    assert fact_keys(of) == FactKeys(("u_1", "a"), None, ("id:u_1", "email:ab"))
+    assert fact_keys(of, members=False) == FactKeys(("u_1", "a"), None, ())
     of.context["group"] = {"id": "acme"}
     assert fact_keys(of).group == "acme"
     of.context["group"] = "acme"

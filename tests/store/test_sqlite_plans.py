@@ -255,7 +255,7 @@ async def test_a_search_for_events_walks_the_index_that_narrows_most(
 async def test_what_is_known_of_users_and_who_is_on_a_list_is_searched_by_key(
     path: Path, database: Database, statements: list[str]
 ) -> None:
-    keys = {WORKSPACE: [FactKeys("u_1", "acme", ("id:u_1",))]}
+    keys = {WORKSPACE: [FactKeys(("u_1",), "acme", ("id:u_1",))]}
     await database.write(lambda connection: FactsReader(database).read(connection, keys))
     store = AudienceStore(database)
     await store.members(WORKSPACE, "vip", limit=50, after="id:u_1")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from tracklayer.model.event import Event, Json
-from tracklayer.model.profile import group_key, user_key
+from tracklayer.model.profile import consent_keys, group_key
 
 BY_ID = "id:"  # begins the key of a member of an audience who is known by `external_id`
 BY_EMAIL = "email:"  # … by the hash of the e-mail
@@ -35,14 +35,14 @@ NO_FACTS = Facts()
 class FactKeys(NamedTuple):
     """By what the facts of an event's user are found."""
 
-    user: str | None  # the key of a profile
+    users: tuple[str, ...]  # the keys of profiles, the surest first: its traits count, and the consent of all
     group: str | None  # the id of a group that the event itself names
     members: tuple[str, ...]  # the keys of members of audiences
 
     @property
     def any(self) -> bool:
         """Whether there is anything to look for."""
-        return self.user is not None or self.group is not None or bool(self.members)
+        return bool(self.users) or self.group is not None or bool(self.members)
 
 
 def fact_keys(event: Event, *, members: bool = True) -> FactKeys:
@@ -50,7 +50,7 @@ def fact_keys(event: Event, *, members: bool = True) -> FactKeys:
     group = event.context.get("group")
     group_id = group.get("id") if isinstance(group, dict) else None
     return FactKeys(
-        user=user_key(event.user_data),
+        users=consent_keys(event.user_data),
         group=group_id if group_key(group_id) else None,
         members=member_keys(event.user_data) if members else (),
     )

@@ -6,7 +6,7 @@ that was taken away is kept as null, so that an older call cannot bring it back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -46,6 +46,27 @@ def user_key(user_data: Mapping[str, Json]) -> str | None:
         if _is_key(value, LONGEST_KEY):
             return str(value)
     return None
+
+
+def consent_keys(user_data: Mapping[str, Json]) -> tuple[str, ...]:
+    """The keys under which this user's consent is kept, the surest first: a browser's banner knows no `external_id`."""
+    found = (user_data.get(field) for field in ("external_id", "anonymous_id"))
+    return tuple(dict.fromkeys(str(value) for value in found if _is_key(value, LONGEST_KEY)))
+
+
+def joined_consent(known: Sequence[Mapping[str, tuple[str, float]]]) -> dict[str, tuple[str, float]]:
+    """The consent of one user out of what is kept under the user's keys, the surest first.
+
+    What a later key knows fills in what an earlier one does not, and its denial counts where it is newer; its grant
+    does not, for a browser may be shared.
+    """
+    joined: dict[str, tuple[str, float]] = {}
+    for consent in known:
+        for category, (state, at) in consent.items():
+            before = joined.get(category)
+            if before is None or (state == "denied" and at >= before[1]):
+                joined[category] = (state, at)
+    return joined
 
 
 def group_key(group_id: Json) -> str | None:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from tracklayer.store.audiences import AudienceStore
 from tracklayer.store.audit import AuditStore
 from tracklayer.store.configuration import Configuration
 from tracklayer.store.database import Database
@@ -19,4 +20,14 @@ from tracklayer.store.people import PeopleStore
 from tracklayer.store.queue import Queue
 from tracklayer.store.rules import RulesStore
 
-__all__ = ["AuditStore", "Configuration", "Database", "GroupCommit", "History", "PeopleStore", "Queue", "RulesStore"]
+__all__ = [
+    "AudienceStore",
+    "AuditStore",
+    "Configuration",
+    "Database",
+    "GroupCommit",
+    "History",
+    "PeopleStore",
+    "Queue",
+    "RulesStore",
+]

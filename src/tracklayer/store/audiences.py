@@ -32,9 +32,9 @@ class AudienceStore:
         self._database = database
         self._insert = database.insert(audience_members).on_conflict_do_nothing()
 
-    async def all(self) -> list[Audience]:
-        """Every audience of every workspace, by name."""
-        statement = select(audiences).order_by(audiences.c.name)
+    async def of(self, workspace_id: str) -> list[Audience]:
+        """A workspace's audiences, by name."""
+        statement = select(audiences).where(audiences.c.workspace_id == workspace_id).order_by(audiences.c.name)
         return [
             _audience(row)
             for row in await self._database.read(lambda connection: list(connection.execute(statement).mappings()))

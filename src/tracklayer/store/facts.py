@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select
 
 from tracklayer.model.event import Json, encode_json
 from tracklayer.model.facts import NO_FACTS, FactKeys, Facts, Group
-from tracklayer.model.profile import GROUP, Profile, ProfileUpdate, merge_profile
+from tracklayer.model.profile import GROUP, Profile, ProfileUpdate, joined_consent, merge_profile
 from tracklayer.store.database import Database
 from tracklayer.store.tables import audience_members, profiles
 
@@ -49,7 +49,7 @@ class FactsReader:
         """The facts of users by workspace, at most three queries for each; of whom nothing is known, `NO_FACTS`."""
         found: FactsOf = {}
         for workspace_id, keys in wanted.items():
-            users = self._profiles.read(connection, workspace_id, {each.user for each in keys if each.user})
+            users = self._profiles.read(connection, workspace_id, {user for each in keys for user in each.users})
             groups = self._groups(connection, workspace_id, keys, users)
             audiences = self._audiences(connection, workspace_id, {member for each in keys for member in each.members})
             for each in keys:
@@ -146,15 +146,16 @@ def _facts(
     groups: Mapping[str, Profile],
     audiences: Mapping[str, set[str]],
 ) -> Facts:
-    user = users.get(keys.user, _NOBODY) if keys.user else _NOBODY
+    known = [users.get(key, _NOBODY) for key in keys.users]
+    user = known[0] if known else _NOBODY
     group_id = keys.group or (user.group[0] if user.group else None)
     listed: frozenset[str] = frozenset().union(*(audiences.get(member, ()) for member in keys.members))
-    if user is _NOBODY and group_id is None and not listed:
+    if group_id is None and not listed and all(each is _NOBODY for each in known):
         return NO_FACTS
     return Facts(
         traits=_known(user),
         group=None if group_id is None else Group(id=group_id, traits=_known(groups.get(GROUP + group_id, _NOBODY))),
-        consent=user.consent,
+        consent=joined_consent([each.consent for each in known]),
         audiences=listed,
     )
 
