@@ -160,7 +160,7 @@ def test_a_source_may_map_more_topics() -> None:
 @pytest.mark.parametrize("topic", ["products/create", "orders", "orders/", ""])
 def test_a_topic_that_cannot_be_mapped_is_refused_by_the_settings(topic: str) -> None:
     with pytest.raises(Invalid) as caught:
-        ShopifySettings(topics={topic: "purchase"})
+        ShopifySettings(topics={topic: "purchase"}).check()
     assert caught.value.pointer
 
 

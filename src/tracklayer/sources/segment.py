@@ -13,7 +13,7 @@ import msgspec
 
 from tracklayer.errors import Invalid, TooLarge
 from tracklayer.model.event import Json
-from tracklayer.pipeline.bounds import json_object, wrong_kind
+from tracklayer.pipeline.bounds import json_object, text_of, wrong_kind
 from tracklayer.pipeline.known_user import ADDRESS, TRAITS
 from tracklayer.sources.native import read_json
 
@@ -56,6 +56,11 @@ class SegmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     platform: str | None = None  # of its events; None: what a call's `channel` says, "web" for analytics.js
 
+    def check(self) -> None:
+        """Raise `Invalid` for what no event can have."""
+        if self.platform is not None:
+            text_of(self.platform, "/platform")
+
 
 class Calls(NamedTuple):
     """A request, read."""
@@ -68,7 +73,8 @@ def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
     """The calls of a body; `kind` is the type of the one call that it is, None for a batch.
 
     What stands around a batch (`context`, `integrations`, `sentAt`) becomes part of each call, which wins where it says
-    it, too. `gpc`: the browser that sent it asks by Global Privacy Control. Raises `Malformed`, `TooLarge` or `Invalid` for what is wrong with the whole.
+    it, too. `gpc`: the browser that sent it asks by Global Privacy Control. Raises `Malformed`, `TooLarge` or `Invalid`
+    for what is wrong with the whole.
     """
     body = read_json(raw)
     if not isinstance(body, dict):

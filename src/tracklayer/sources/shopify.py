@@ -15,7 +15,7 @@ import msgspec
 
 from tracklayer.errors import Invalid, pointer
 from tracklayer.model.event import Json
-from tracklayer.pipeline.bounds import wrong_kind
+from tracklayer.pipeline.bounds import text_of, wrong_kind
 
 SIGNATURE = "x-shopify-hmac-sha256"
 TOPIC = "x-shopify-topic"
@@ -66,8 +66,10 @@ class ShopifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     topics: dict[str, str] = {}  # more topics of orders, refunds, checkouts and customers, or other names for them
 
-    def __post_init__(self) -> None:
-        for topic in self.topics:
+    def check(self) -> None:
+        """Raise `Invalid` for a topic that cannot be mapped, or a name that no event can have."""
+        for topic, name in self.topics.items():
+            text_of(name, pointer("topics", topic))
             kind, _, action = topic.partition("/")
             if kind not in _READERS or not action:
                 raise Invalid(

@@ -12,19 +12,19 @@ import msgspec
 import structlog
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tracklayer.errors import Malformed, TrackLayerError
-from tracklayer.model.event import Event, encode_json
+from tracklayer.errors import TrackLayerError
+from tracklayer.model.event import Event
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.work import Accepted
 from tracklayer.service import Service
 from tracklayer.sources.native import Rejected, parse_batch, parse_event
 from tracklayer.web.auth import authorize
-from tracklayer.web.problems import INTERNAL, Problem, problem, problem_fields
-from tracklayer.web.unpack import too_large, unpack
+from tracklayer.web.plain_asgi import answer_with, json_answer, read_body, text_of
+from tracklayer.web.problems import INTERNAL, problem, problem_fields
+from tracklayer.web.unpack import unpack
 
 log = structlog.get_logger("tracklayer.web")
 
-_JSON = (b"content-type", b"application/json")
 _SCOPE = "events:write"
 
 
@@ -71,17 +71,18 @@ class IngestApp:
         status, take = call
         try:
             headers = dict(scope["headers"])
-            key = authorize(self._service.keys, _text(headers.get(b"authorization")), _SCOPE)
-            body = await self._body(headers, receive)
+            key = authorize(self._service.keys, text_of(headers, b"authorization"), _SCOPE)
+            limit = self._service.settings.request_limit
+            body = unpack(await read_body(headers, receive, limit), text_of(headers, b"content-encoding"), limit)
             answer = await take(key.workspace_id, body)
         except TrackLayerError as error:
             self._service.metrics.events["refused"] += 1
-            await _send(send, problem(error))
+            await answer_with(send, problem(error))
         except Exception:
             log.exception("request_failed", method="POST", path=scope["path"])
-            await _send(send, INTERNAL)
+            await answer_with(send, INTERNAL)
         else:
-            await _send(send, Problem(status=status, headers=(_JSON,), body=encode_json(answer)))
+            await answer_with(send, json_answer(status, answer))
 
     async def _event(self, workspace_id: str, body: bytes) -> EventAnswer:
         """Take one event in; answered once it and its deliveries are durable."""
@@ -118,36 +119,6 @@ class IngestApp:
             results=results,
         )
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        limit = self._service.settings.request_limit
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            raise too_large(limit)
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise Malformed("the connection closed before the whole body had come")
-            part = message["body"]
-            size += len(part)
-            if size > limit:
-                raise too_large(limit)
-            parts.append(part)
-            if not message.get("more_body", False):
-                raw = parts[0] if len(parts) == 1 else b"".join(parts)
-                return unpack(raw, _text(headers.get(b"content-encoding")), limit)
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")
-
 
 def _word(answer: Accepted) -> str:
     return "duplicate" if answer.duplicate else "accepted"
-
-
-async def _send(send: Send, answer: Problem) -> None:
-    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -1,0 +1,169 @@
+"""From what a source sent to durable events: map → normalize → accept. What makes no event is kept as rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from tracklayer.catalog import Catalog
+from tracklayer.errors import TooLarge, TrackLayerError
+from tracklayer.flow.ingest import Ingest
+from tracklayer.identity import IdFactory
+from tracklayer.metrics import Metrics
+from tracklayer.model.event import Event, Json, encode_json
+from tracklayer.operate.source_counting import SourceCounting
+from tracklayer.operate.sources import Source, SourceSettings
+from tracklayer.pipeline.normalize import normalize
+from tracklayer.sources import segment_webhook, shopify
+from tracklayer.sources.native import InputLimits
+from tracklayer.sources.segment import SegmentSettings, map_call
+from tracklayer.sources.shopify import ShopifySettings
+from tracklayer.store.rejected import RejectedRecord, RejectedStore
+from tracklayer.store.sources import SourceType
+
+KEPT_BYTES = 256 * 1024  # of a payload that made no event
+
+Kind: TypeAlias = SourceType | Literal["native"]
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a mapping needs beside the payload, and what became of it; kept with a rejected one."""
+
+    type: Kind
+    topic: str | None = None  # Shopify's, as the next two
+    shop: str | None = None
+    triggered_at: str | None = None
+    withheld: str | None = None  # why the payload is not kept whole, and so cannot be taken in again
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A payload that makes no event."""
+
+    payload: bytes
+    error: TrackLayerError
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of what came together."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+
+NATIVE = About(type="native")
+
+
+def to_fields(payload: Json, about: About, settings: SourceSettings | None) -> Json:
+    """What one payload says, as fields of the native API. Raises `Invalid`."""
+    if about.type == "shopify":
+        delivery = shopify.Delivery(about.topic or "", about.shop or "", about.triggered_at)
+        shop = settings if isinstance(settings, ShopifySettings) else ShopifySettings()
+        return shopify.map_webhook(payload, delivery, shop)
+    if about.type == "native":
+        return payload
+    plain = settings if isinstance(settings, SegmentSettings) else SegmentSettings()
+    return (map_call if about.type == "segment" else segment_webhook.map_webhook)(payload, plain)
+
+
+def encoded(payload: Json) -> bytes:
+    """A payload as it is kept: compact; nothing where it is nested as deep as it could just be read."""
+    try:
+        return encode_json(payload)
+    except RecursionError:
+        return b""
+
+
+class Intake:
+    """Takes in what sources send."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        ingest: Ingest,
+        rejected: RejectedStore,
+        counting: SourceCounting,
+        metrics: Metrics,
+        ids: IdFactory,
+        limits: InputLimits,
+    ) -> None:
+        self._catalog = catalog
+        self._ingest = ingest
+        self._rejected = rejected
+        self._counting = counting
+        self._metrics = metrics
+        self._ids = ids
+        self._limits = limits
+
+    async def take(self, source: Source, about: About, payloads: Sequence[Json], *, now: float, size: int) -> Taken:
+        """Store events of `payloads`, which came at `now` in a body of `size` bytes; a bad one spoils no good one.
+
+        Answers once all is durable, what was rejected included. Raises `Unavailable`: then the sender may send it all
+        again.
+        """
+        workspace_id = source.record.workspace_id
+        events: list[Event] = []
+        refused: list[Refused] = []
+        for payload in payloads:
+            try:
+                if size > self._limits.event_bytes:  # a part is not longer than the whole
+                    self._check_size(payload)
+                fields = to_fields(payload, about, source.settings)
+                events.append(self.event(workspace_id, fields, now=now, new_id=self._ids.event_uuid))
+            except TrackLayerError as error:
+                refused.append(Refused(payload=encoded(payload), error=error.with_traceback(None)))
+        answers = await self._ingest.accept(workspace_id, events, now=now, size=size) if events else []
+        await self.keep(workspace_id, source.id, about, refused, now=now)
+        duplicates = sum(answer.duplicate for answer in answers)
+        taken = Taken(accepted=len(answers) - duplicates, duplicates=duplicates, rejected=len(refused))
+        self._counting.count(source.id, "accepted", taken.accepted, now)
+        self._counting.count(source.id, "duplicate", taken.duplicates, now)
+        return taken
+
+    async def keep(
+        self, workspace_id: str, source_id: str | None, about: About, refused: Sequence[Refused], *, now: float
+    ) -> None:
+        """Store what made no event; `source_id` None: it came by the native API. Raises `Unavailable`."""
+        if not refused:
+            return
+        drop_pii = self._catalog.tenant(workspace_id).rules.drop_pii
+        records = [self._record(workspace_id, source_id, about, each, now, drop_pii=drop_pii) for each in refused]
+        await self._rejected.add(workspace_id, records)
+        if source_id is not None:
+            self._metrics.events["rejected"] += len(refused)
+            self._counting.count(source_id, "rejected", len(refused), now)
+
+    def event(self, workspace_id: str, fields: Json, *, now: float, new_id: Callable[[], str]) -> Event:
+        """The canonical event by the workspace's rules. Raises `Invalid`."""
+        return normalize(fields, now=now, new_id=new_id, rules=self._catalog.tenant(workspace_id).rules)
+
+    def _check_size(self, payload: Json) -> None:
+        size = len(encoded(payload))
+        if size > self._limits.event_bytes:
+            raise TooLarge(f"the event has {size} bytes: expected at most {self._limits.event_bytes}", pointer="")
+
+    def _record(
+        self, workspace_id: str, source_id: str | None, about: About, refused: Refused, now: float, *, drop_pii: bool
+    ) -> RejectedRecord:
+        payload, withheld = refused.payload, None
+        if drop_pii:
+            payload, withheld = b"", "the workspace's rule drop_pii lets nothing personal be stored"
+        elif not payload:
+            withheld = "there is nothing of it that could be kept"
+        elif len(payload) > KEPT_BYTES:
+            payload, withheld = payload[:KEPT_BYTES], f"only the first {KEPT_BYTES} of {len(payload)} bytes are kept"
+        error = refused.error
+        kept: dict[str, Json] = msgspec.to_builtins(msgspec.structs.replace(about, withheld=withheld))
+        return RejectedRecord(
+            id=self._ids.new("rej"),
+            workspace_id=workspace_id,
+            source_id=source_id,
+            received_at=now,
+            code=error.code,
+            detail=error.detail,
+            pointer=error.pointer,
+            about=kept,
+            payload=payload,
+        )
