@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert
 from tests.store.samples import NOW, OTHER_WORKSPACE, WORKSPACE, event
 from tracklayer.model.facts import NO_FACTS, FactKeys, Facts, Group, fact_keys
 from tracklayer.model.profile import ProfileUpdate
+from tracklayer.pipeline.member import member_key
 from tracklayer.store import Database
 from tracklayer.store.facts import FactsReader, ProfileWriter
 from tracklayer.store.tables import audience_members
@@ -92,6 +93,15 @@ async def test_a_user_is_in_every_audience_that_lists_one_of_the_keys(known: Kno
     assert facts.audiences == {"vip", "b2b"}
 
 
+async def test_a_list_of_addresses_names_the_user_whose_address_is_known(known: Known) -> None:
+    await known.say("u_1", traits={"email": "Jane@example.com"})
+    row = {"workspace_id": WORKSPACE, "member": member_key({"email": "jane@example.com"}), "audience": "vip"}
+    await known.database.write(lambda connection: connection.execute(insert(audience_members), [row | {"added_at": 0}]))
+    assert (await known.of(FactKeys(("u_1",), None, ("id:u_1",)))).audiences == {"vip"}
+    assert (await known.of(FactKeys(("u_1",), None, ("email:another",)))).audiences == frozenset()
+    assert (await known.of(FactKeys(("u_1",), None, None))).audiences == frozenset()
+
+
 async def test_a_batch_is_read_and_written_at_once_and_each_update_sees_the_one_before(known: Known) -> None:
     def work(connection: Connection) -> dict[tuple[str, FactKeys], Facts]:
         known.writer.write(
@@ -126,7 +136,7 @@ async def test_a_transaction_that_fails_keeps_nothing(known: Known) -> None:
 def test_the_keys_of_an_event_are_those_of_its_user_and_of_the_group_that_it_names() -> None:
     of = event(user={"external_id": "u_1", "anonymous_id": "a", "email_hash": "ab"})
     assert fact_keys(of) == FactKeys(("u_1", "a"), None, ("id:u_1", "email:ab"))
-    assert fact_keys(of, members=False) == FactKeys(("u_1", "a"), None, ())
+    assert fact_keys(of, members=False) == FactKeys(("u_1", "a"), None, None)
     of.context["group"] = {"id": "acme"}
     assert fact_keys(of).group == "acme"
     of.context["group"] = "acme"

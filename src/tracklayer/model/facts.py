@@ -37,7 +37,7 @@ class FactKeys(NamedTuple):
 
     users: tuple[str, ...]  # the keys of profiles, the surest first: its traits count, and the consent of all
     group: str | None  # the id of a group that the event itself names
-    members: tuple[str, ...]  # the keys of members of audiences
+    members: tuple[str, ...] | None  # the keys of members of audiences; None: no list is to be asked
 
     @property
     def any(self) -> bool:
@@ -46,13 +46,13 @@ class FactKeys(NamedTuple):
 
 
 def fact_keys(event: Event, *, members: bool = True) -> FactKeys:
-    """The keys of an event's user; without those of `members` where the workspace has no static audience."""
+    """The keys of an event's user. `members` False: the workspace has no static audience, so none is to be asked."""
     group = event.context.get("group")
     group_id = group.get("id") if isinstance(group, dict) else None
     return FactKeys(
         users=consent_keys(event.user_data),
         group=group_id if group_key(group_id) else None,
-        members=member_keys(event.user_data) if members else (),
+        members=member_keys(event.user_data) if members else None,
     )
 
 

@@ -54,6 +54,18 @@ def member_key(fields: Json) -> str:
         raise Invalid(error.detail, code="invalid_member", pointer=pointer(name)) from None
 
 
+def email_member(traits: Mapping[str, Json]) -> str | None:
+    """The key of a user of whom an e-mail address, or its hash, is known; None where it is none."""
+    for name in ("email", "email_hash"):
+        value = traits.get(name)
+        if value is not None:
+            try:
+                return member_key({name: value})
+            except Invalid:
+                return None
+    return None
+
+
 def member_fields(key: str) -> dict[str, str]:
     """A member as callers see it: `{"external_id": …}` or `{"email_hash": …}`."""
     if key.startswith(BY_ID):

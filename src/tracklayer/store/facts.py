@@ -13,8 +13,9 @@ import msgspec
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from tracklayer.model.event import Json, encode_json
-from tracklayer.model.facts import NO_FACTS, FactKeys, Facts, Group
+from tracklayer.model.facts import BY_EMAIL, NO_FACTS, FactKeys, Facts, Group
 from tracklayer.model.profile import GROUP, Profile, ProfileUpdate, joined_consent, merge_profile
+from tracklayer.pipeline.member import email_member
 from tracklayer.store.database import Database
 from tracklayer.store.tables import audience_members, profiles
 
@@ -37,6 +38,7 @@ class FactsReader:
     """Reads what is known of many users at once."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._profiles = _Profiles(database)
         self._select_members = database.statement(
             select(audience_members.c.member, audience_members.c.audience).where(
@@ -51,10 +53,17 @@ class FactsReader:
         for workspace_id, keys in wanted.items():
             users = self._profiles.read(connection, workspace_id, {user for each in keys for user in each.users})
             groups = self._groups(connection, workspace_id, keys, users)
-            audiences = self._audiences(connection, workspace_id, {member for each in keys for member in each.members})
+            members = {each: _members(each, users) for each in keys}
+            audiences = self._audiences(connection, workspace_id, {key for of in members.values() for key in of})
             for each in keys:
-                found[workspace_id, each] = _facts(each, users, groups, audiences)
+                listed = frozenset[str]().union(*(audiences.get(key, ()) for key in members[each]))
+                found[workspace_id, each] = _facts(each, users, groups, listed)
         return found
+
+    async def of(self, workspace_id: str, keys: FactKeys) -> Facts:
+        """The facts of one user, as committed. Raises `Unavailable`."""
+        found = await self._database.read(lambda connection: self.read(connection, {workspace_id: [keys]}))
+        return found[workspace_id, keys]
 
     def _groups(
         self, connection: Connection, workspace_id: str, keys: Iterable[FactKeys], users: Mapping[str, Profile]
@@ -140,16 +149,26 @@ def _row(workspace_id: str, key: str, profile: Profile) -> dict[str, object]:
     }
 
 
+def _members(keys: FactKeys, users: Mapping[str, Profile]) -> Collection[str]:
+    """By what lists may name a user; the e-mail address may be known although the event does not tell it."""
+    if keys.members is None:
+        return ()
+    user = users.get(keys.users[0]) if keys.users else None
+    if user is None or any(key.startswith(BY_EMAIL) for key in keys.members):
+        return keys.members
+    known = email_member(_known(user))
+    return keys.members if known is None else (*keys.members, known)
+
+
 def _facts(
     keys: FactKeys,
     users: Mapping[str, Profile],
     groups: Mapping[str, Profile],
-    audiences: Mapping[str, set[str]],
+    listed: frozenset[str],
 ) -> Facts:
     known = [users.get(key, _NOBODY) for key in keys.users]
     user = known[0] if known else _NOBODY
     group_id = keys.group or (user.group[0] if user.group else None)
-    listed: frozenset[str] = frozenset().union(*(audiences.get(member, ()) for member in keys.members))
     if group_id is None and not listed and all(each is _NOBODY for each in known):
         return NO_FACTS
     return Facts(
