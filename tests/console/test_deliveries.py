@@ -266,6 +266,14 @@ def test_what_waits_for_a_paused_destination_says_so(place: Place) -> None:
     assert f'href="/settings/destinations/{made["id"]}"' in page.text
 
 
+def test_a_row_that_waits_for_a_paused_destination_says_so_where_others_say_when_they_are_due(place: Place) -> None:
+    place.create(status="paused")
+    delivery_id = place.delivery(place.send())["id"]
+    (row,) = re.findall(rf'<tr[^>]*data-delivery="{delivery_id}".*?</tr>', place.console.get(LIST).text, re.DOTALL)
+    (due,) = re.findall(r'data-label="Next due">(.*?)</td>', row)
+    assert due == "paused"
+
+
 def test_a_replay_sends_again_under_the_same_id(place: Place, dead: dict[str, Any]) -> None:
     place.receiver.script(place.path, Answer(200))
     place.api.patch(

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from tracklayer.catalog import Catalog, Destination
-from tracklayer.errors import Conflict, Invalid, NotFound
+from tracklayer.errors import Conflict, NotFound
 from tracklayer.flow.attempt import Attempter, Unsendable
 from tracklayer.flow.engine import Engine
 from tracklayer.model.delivery import DeliveryState
@@ -19,6 +19,7 @@ from tracklayer.model.event import Json
 from tracklayer.model.work import Attempt, KeptRequest, Work
 from tracklayer.operate.audit import Audit
 from tracklayer.operate.body_diff import body_diff
+from tracklayer.operate.reasons import checked_reason
 from tracklayer.ports import Clock
 from tracklayer.store import History, Queue
 from tracklayer.store.causes import Cause, Causes
@@ -142,7 +143,8 @@ class DeadLetters:
         return BulkReplay(count=count, dry_run=dry_run, diffs=diffs)
 
     async def discard(self, workspace_id: str, delivery_id: str, reason: str, *, author: str) -> StoredDelivery:
-        """Let one go; it stays in the log as discarded."""
+        """Let one go; it stays in the log as discarded. Raises `Invalid` without a reason."""
+        reason = checked_reason(reason, "to discard takes a reason: say why")
         dead = await self._dead(workspace_id, delivery_id)
         await self._queue.discard(workspace_id, [delivery_id], reason=reason, now=self._clock.now())
         detail: dict[str, Json] = {"reason": reason, "destination_id": dead.destination_id}
@@ -156,8 +158,7 @@ class DeadLetters:
 
         Raises `Invalid` without a reason: it stands at each of them, and in the audit trail.
         """
-        if not reason.strip():
-            raise Invalid("to discard many takes a reason: say why", code="required", pointer="/reason")
+        reason = checked_reason(reason, "to discard many takes a reason: say why")
         count = 0
         try:
             async for page in self._pages(workspace_id, wanted):

@@ -26,6 +26,7 @@ from tracklayer.operate.draft import (
     merge_draft,
 )
 from tracklayer.operate.plan_cache import PlanCache
+from tracklayer.operate.reasons import checked_reason
 from tracklayer.pipeline.filter import compile_filter
 from tracklayer.ports import Clock
 from tracklayer.store import Configuration, Queue
@@ -254,8 +255,7 @@ class Destinations:
     ) -> Suppression:
         """Keep events from a destination until `until` (unix seconds), or until the suppression is lifted."""
         destination = self.get(workspace_id, destination_id)
-        if not reason.strip():
-            raise Invalid("a suppression needs a reason", code="missing_field", pointer="/reason")
+        reason = checked_reason(reason, "a suppression needs a reason")
         with at("filter"):
             compile_filter(event_filter, max_depth=self._catalog.limits.filter_depth)
         suppression = Suppression(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -51,7 +51,7 @@ class DestinationDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     rate_limit: RateLimit | None = None
     consent: Consent | None = None
     status: DestinationStatus | UnsetType = UNSET
-    note: str | None = None  # why this version was made
+    note: Annotated[str, msgspec.Meta(max_length=500)] | None = None  # why this version was made
 
     id: str | UnsetType = UNSET
     version: int | UnsetType = UNSET

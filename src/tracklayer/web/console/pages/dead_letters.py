@@ -15,6 +15,7 @@ from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
 from tracklayer.web.console.access import signed_in, visitor
 from tracklayer.web.console.pages.dead_letter_groups import Group, groups_of, newest_letter, query_of
+from tracklayer.web.console.pages.delivery_rows import row_facts
 from tracklayer.web.console.rendering import is_fragment, render, see
 
 AnyRequest = Request[Any, Any, Any]
@@ -46,7 +47,6 @@ class DeadLettersPages(Controller):
         wanted = _wanted({"destination_id": destination_id, "cause": cause, "event_name": event_name})
         causes = await service.dead_letters.causes(workspace_id, wanted)
         rows = await service.dead_letters.page(workspace_id, wanted, limit=PAGE + 1, before=before or None)
-        destinations = {each.id: each for each in service.destinations.all(workspace_id)}
         groups = await groups_of(service, workspace_id, causes)
         chosen = groups[0] if len(groups) == 1 and destination_id and cause else None
         values = {"destination_id": destination_id, "cause": cause, "event_name": event_name}
@@ -63,10 +63,8 @@ class DeadLettersPages(Controller):
             first=query_of(values) if before else None,
             values=values,
             filtered=any(values.values()),
-            destinations=destinations,
-            names={each.id: each.plan.config.name for each in destinations.values()},
             replays=[each for each in service.replays.all(workspace_id) if each.ended_at is None],
-            is_sending=lambda row: service.engine.is_sending(row.destination_id, row.id),
+            facts=row_facts(service, workspace_id),
             now=service.clock.now(),
         )
 

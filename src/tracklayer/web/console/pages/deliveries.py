@@ -13,6 +13,7 @@ from tracklayer.service import Service
 from tracklayer.store.history import StoredDelivery
 from tracklayer.web.console.access import find_visitor, signed_in, visitor
 from tracklayer.web.console.pages.delivery_filter import CAUSES, STATES, TESTS, WINDOWS, narrowed
+from tracklayer.web.console.pages.delivery_rows import row_facts
 from tracklayer.web.console.pages.delivery_story import Sent, shown, tell
 from tracklayer.web.console.pages.delivery_stream import open_stream
 from tracklayer.web.console.pages.forms import problems_of
@@ -56,8 +57,7 @@ class DeliveriesPages(Controller):
             before=before,
             asked=asked,
             problems=problems,
-            names=_names(service, workspace_id),
-            is_sending=_is_sending(service),
+            facts=row_facts(service, workspace_id),
             choices={"state": STATES, "window": WINDOWS, "test": TESTS, "cause": CAUSES},
         )
 
@@ -122,11 +122,11 @@ class DeliveriesPages(Controller):
     @post("/{delivery_id:str}/discard", status_code=200)
     async def discard(self, request: AnyRequest, service: Service, delivery_id: str) -> Response[str]:
         """Let a dead letter go; it stays in the log with the reason."""
-        who, reason = visitor(request), str((await request.form()).get("reason", "")).strip()
-        if not reason:
-            said = {"reason": "Say why: it stands in the log and in the audit trail."}
-            return await _show(request, service, delivery_id, status=422, problems=said)
-        await service.dead_letters.discard(who.workspace_id, delivery_id, reason, author=who.name)
+        who, reason = visitor(request), str((await request.form()).get("reason", ""))
+        try:
+            await service.dead_letters.discard(who.workspace_id, delivery_id, reason, author=who.name)
+        except Invalid as error:
+            return await _show(request, service, delivery_id, status=422, problems=problems_of(error))
         return await _changed(request, service, delivery_id, "Discarded. It stays in the log.")
 
 
@@ -166,8 +166,7 @@ async def _row(request: AnyRequest, service: Service, delivery_id: str, toast: s
         request,
         "deliveries/row.html",
         row=delivery,
-        names=_names(service, workspace_id),
-        is_sending=_is_sending(service),
+        facts=row_facts(service, workspace_id),
         toast=toast,
     )
 
@@ -194,11 +193,3 @@ def _tidied(request: AnyRequest, query: str) -> dict[str, str]:
     if not is_fragment(request) or request.url.query == query:
         return {}
     return {"HX-Push-Url": f"/deliveries?{query}" if query else "/deliveries"}
-
-
-def _names(service: Service, workspace_id: str) -> dict[str, str]:
-    return {each.id: each.plan.config.name for each in service.destinations.all(workspace_id)}
-
-
-def _is_sending(service: Service) -> Any:
-    return lambda row: service.engine.is_sending(row.destination_id, row.id)

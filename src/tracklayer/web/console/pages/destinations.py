@@ -14,6 +14,7 @@ from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
 from tracklayer.web.console.access import signed_in, visitor
 from tracklayer.web.console.pages.dead_letter_groups import groups_of
+from tracklayer.web.console.pages.delivery_rows import row_facts
 from tracklayer.web.console.pages.destination_tabs import frame_of
 from tracklayer.web.console.rendering import is_fragment, render, see
 
@@ -159,5 +160,5 @@ async def _rows(request: AnyRequest, service: Service, destination_id: str, tab:
         rows=rows,
         groups=groups,
         shown=SHOWN,
-        is_sending=lambda row: service.engine.is_sending(row.destination_id, row.id),
+        facts=row_facts(service, workspace_id),
     )

@@ -18,6 +18,7 @@ from tracklayer.service import Service
 from tracklayer.store.history import StoredDelivery, StoredEvent
 from tracklayer.web.console.access import origin_of, signed_in, visitor
 from tracklayer.web.console.examples import KEY_FROM_ENVIRONMENT, example_call
+from tracklayer.web.console.pages.delivery_rows import row_facts
 from tracklayer.web.console.rendering import is_fragment, render
 
 AnyRequest = Request[Any, Any, Any]
@@ -111,8 +112,7 @@ async def _show(request: AnyRequest, service: Service, event_id: str) -> Respons
         happened_at=_happened_at,
         branches=_branches(service, explanations),
         deliveries=await service.history.deliveries_of(stored.pk),
-        names={each.id: each.plan.config.name for each in service.destinations.all(workspace_id)},
-        is_sending=lambda row: service.engine.is_sending(row.destination_id, row.id),
+        facts=row_facts(service, workspace_id),
     )
 
 

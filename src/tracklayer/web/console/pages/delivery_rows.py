@@ -1,0 +1,34 @@
+"""What a row of a list of deliveries says beside what is stored with the delivery."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tracklayer.flow.engine import Engine
+from tracklayer.model.destination import DestinationStatus
+from tracklayer.service import Service
+from tracklayer.store.history import StoredDelivery
+
+
+class RowFacts(NamedTuple):
+    """Of the destinations of a workspace, by their ids; one that is deleted is in neither."""
+
+    names: dict[str, str]
+    held: dict[str, str]  # those that send nothing now: `paused`, `draft`
+    engine: Engine
+
+    def is_sending(self, row: StoredDelivery) -> bool:
+        """Whether a delivery is on its way right now."""
+        return self.engine.is_sending(row.destination_id, row.id)
+
+
+def row_facts(service: Service, workspace_id: str) -> RowFacts:
+    """The facts that `deliveries/table.html` asks for."""
+    every = service.destinations.all(workspace_id)
+    return RowFacts(
+        names={each.id: each.plan.config.name for each in every},
+        held={
+            each.id: each.record.status.value for each in every if each.record.status is not DestinationStatus.ACTIVE
+        },
+        engine=service.engine,
+    )
