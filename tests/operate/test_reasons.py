@@ -18,7 +18,7 @@ def test_blanks_around_a_reason_are_an_accident() -> None:
 def test_without_a_reason_it_says_what_was_asked(reason: str) -> None:
     with pytest.raises(Invalid, match=ASKED) as refused:
         checked_reason(reason, ASKED)
-    assert (refused.value.code, refused.value.pointer) == ("required", "/reason")
+    assert (refused.value.code, refused.value.pointer) == ("missing_field", "/reason")
 
 
 def test_a_reason_has_an_end() -> None:

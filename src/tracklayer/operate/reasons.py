@@ -11,7 +11,7 @@ def checked_reason(reason: str, asked: str) -> str:
     """The reason without blanks around it. Raises `Invalid` without one, saying what was `asked`, or for a long one."""
     told = reason.strip()
     if not told:
-        raise Invalid(asked, code="required", pointer="/reason")
+        raise Invalid(asked, code="missing_field", pointer="/reason")
     if len(told) > LONGEST:
         detail = f"the reason has {len(told)} characters: expected at most {LONGEST}"
         raise Invalid(detail, code="invalid_reason", pointer="/reason")
