@@ -25,15 +25,19 @@ from tracklayer.operate.dead_letters import DeadLetters
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.explain import Explain
 from tracklayer.operate.health import Vitals
+from tracklayer.operate.intake import Intake
 from tracklayer.operate.keys import DEFAULT_WORKSPACE, Keys
 from tracklayer.operate.passwords import Passwords
 from tracklayer.operate.people import People
 from tracklayer.operate.recent import Recent
+from tracklayer.operate.rejected import RejectedPayloads
 from tracklayer.operate.rehearsal import Rehearsals
 from tracklayer.operate.replays import Replays
 from tracklayer.operate.review import Reviews
 from tracklayer.operate.search import Search
 from tracklayer.operate.secrets import Secrets
+from tracklayer.operate.source_counting import SourceCounting
+from tracklayer.operate.sources import Sources
 from tracklayer.operate.storage import Storage
 from tracklayer.operate.workspace_rules import Workspaces
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
@@ -42,7 +46,9 @@ from tracklayer.sources.native import InputLimits
 from tracklayer.store import AuditStore, Configuration, Database, History, PeopleStore, Queue, RulesStore
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import Counts
+from tracklayer.store.rejected import RejectedStore
 from tracklayer.store.search import EventSearch
+from tracklayer.store.sources import SourceStore
 from tracklayer.template import Limits
 from tracklayer.transport import HttpTransport
 from tracklayer.vault import Vault, load_or_make_master_key
@@ -112,6 +118,30 @@ class Service:
         self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
         self.workspaces = Workspaces(self.catalog, rules, self.audit, self.clock)
         self.storage = Storage(self._database, settings.data_dir)
+        source_store, rejected_store = SourceStore(self._database), RejectedStore(self._database)
+        self._source_counting = SourceCounting(source_store, self.clock)
+        self.sources = Sources(source_store, self._source_counting, vault, self.audit, self.clock, self.ids)
+        self.intake = Intake(
+            self.catalog,
+            self.ingest,
+            source_store,
+            rejected_store,
+            self._source_counting,
+            self.metrics,
+            self.ids,
+            self.input_limits,
+        )
+        self.rejected = RejectedPayloads(
+            rejected_store,
+            self.sources,
+            self.intake,
+            self.ingest,
+            self.history,
+            self._source_counting,
+            self.audit,
+            self.clock,
+            dedup_window=settings.dedup_window,
+        )
         self.keys = Keys(self.catalog, configuration, self.audit, self.clock, self.ids)
         self.secrets = Secrets(self.catalog, configuration, self.engine, vault, self.audit, self.clock)
         self.destinations = Destinations(
@@ -152,6 +182,7 @@ class Service:
         """Open the store and load the catalog, without delivering; answers the first admin key where it made one."""
         await self._database.migrate()
         await self.catalog.load()
+        await self.sources.load()
         workspace = await self.keys.workspace(DEFAULT_WORKSPACE)
         given = self.settings.admin_key
         if given is not None and self.keys.find(given) is None:
@@ -188,6 +219,7 @@ class Service:
         except Unavailable as error:
             log.warning("stopped_without_release", error=error.detail)
         await self._counting.stop()
+        await self._source_counting.stop()
         await self.close()
         if self._lock is not None:
             self._lock.close()

@@ -21,7 +21,7 @@ from tracklayer.sources.native import InputLimits
 from tracklayer.sources.segment import SegmentSettings, map_call
 from tracklayer.sources.shopify import ShopifySettings
 from tracklayer.store.rejected import RejectedRecord, RejectedStore
-from tracklayer.store.sources import SourceType
+from tracklayer.store.sources import SourceStore, SourceType
 
 KEPT_BYTES = 256 * 1024  # of a payload that made no event
 
@@ -83,6 +83,7 @@ class Intake:
         self,
         catalog: Catalog,
         ingest: Ingest,
+        store: SourceStore,
         rejected: RejectedStore,
         counting: SourceCounting,
         metrics: Metrics,
@@ -91,6 +92,7 @@ class Intake:
     ) -> None:
         self._catalog = catalog
         self._ingest = ingest
+        self._store = store
         self._rejected = rejected
         self._counting = counting
         self._metrics = metrics
@@ -134,6 +136,17 @@ class Intake:
         if source_id is not None:
             self._metrics.events["rejected"] += len(refused)
             self._counting.count(source_id, "rejected", len(refused), now)
+
+    async def came(self, source: Source, webhook_id: str, *, now: float) -> bool:
+        """Whether a webhook of that id was taken in already; then it is counted as a duplicate."""
+        if not await self._store.came(source.id, webhook_id):
+            return False
+        self._counting.count(source.id, "duplicate", 1, now)
+        return True
+
+    async def note_webhook(self, source: Source, webhook_id: str, *, now: float) -> None:
+        """Remember that a webhook was taken in: after it is durable, so that a crash in between loses nothing."""
+        await self._store.note_webhook(source.id, webhook_id, now)
 
     def event(self, workspace_id: str, fields: Json, *, now: float, new_id: Callable[[], str]) -> Event:
         """The canonical event by the workspace's rules. Raises `Invalid`."""

@@ -23,7 +23,9 @@ from tracklayer.web.api.deliveries import DeadLettersController, DeliveriesContr
 from tracklayer.web.api.destinations import DestinationsController
 from tracklayer.web.api.events import EventsController
 from tracklayer.web.api.people import PeopleController
+from tracklayer.web.api.rejected import RejectedController
 from tracklayer.web.api.replays import ReplaysController
+from tracklayer.web.api.sources import SourcesController
 from tracklayer.web.api.system import all_presets, healthz, metrics, readyz
 from tracklayer.web.api.workspace import WorkspaceController
 from tracklayer.web.console.app import create_console
@@ -32,6 +34,7 @@ from tracklayer.web.exchange import ApiRequest, ApiResponse
 from tracklayer.web.ingest_app import IngestApp
 from tracklayer.web.openapi import openapi_document
 from tracklayer.web.problems import EXCEPTION_HANDLERS
+from tracklayer.web.source_app import SourceApp
 
 _API = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/litestar.json")
 
@@ -39,7 +42,7 @@ _API = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/litestar.js
 def create_app(service: Service) -> IngestApp:
     """The whole application over one service, which it starts and stops with itself."""
     console = create_console(service)
-    return IngestApp(service, _by_path(_api(service, console.state.renderer), console))
+    return IngestApp(service, SourceApp(service, _by_path(_api(service, console.state.renderer), console)))
 
 
 def _by_path(api: ASGIApp, console: ASGIApp) -> ASGIApp:
@@ -82,6 +85,8 @@ def _api(service: Service, renderer: Renderer) -> Litestar:
             DeliveriesController,
             DeadLettersController,
             ReplaysController,
+            SourcesController,
+            RejectedController,
             SecretsController,
             KeysController,
             PeopleController,
