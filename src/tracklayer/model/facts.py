@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -56,7 +57,7 @@ def fact_keys(event: Event, *, members: bool = True) -> FactKeys:
     )
 
 
-def member_keys(user_data: dict[str, Json]) -> tuple[str, ...]:
+def member_keys(user_data: Mapping[str, Json]) -> tuple[str, ...]:
     """The keys under which an audience may list this user."""
     found = ((BY_ID, user_data.get("external_id")), (BY_EMAIL, user_data.get("email_hash")))
     return tuple(prefix + value for prefix, value in found if type(value) is str and value)

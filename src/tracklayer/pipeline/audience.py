@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tracklayer.errors import Invalid
-from tracklayer.model.event import Json
+from tracklayer.model.event import Event, Json, event_fields
+from tracklayer.model.facts import Facts
 from tracklayer.pipeline.filter import MAX_DEPTH, ROOTS, Filter, compile_filter
 from tracklayer.pipeline.route import RouteTable
 
@@ -56,3 +57,9 @@ def compile_rule(rule: Mapping[str, Json], *, max_depth: int = MAX_DEPTH) -> Fil
     if not compiled.explain({}):
         raise Invalid("the rule has no condition: every event would match it", code="invalid_filter", pointer="")
     return compiled
+
+
+def rule_fields(event: Event, facts: Facts) -> dict[str, Json]:
+    """What rules see: an event's fields, and `traits` beside them."""
+    said = event.context.get("traits")
+    return {**event_fields(event), "traits": {**facts.traits, **said} if isinstance(said, dict) else facts.traits}

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from tracklayer.model.event import Event, Json, event_fields
+from tracklayer.model.event import Event, Json
 from tracklayer.model.facts import Facts, Group
 from tracklayer.model.rules import WorkspaceRules
-from tracklayer.pipeline.audience import Audiences
+from tracklayer.pipeline.audience import Audiences, rule_fields
 from tracklayer.pipeline.campaign import page_query, read_origin
 from tracklayer.pipeline.changes import free_name
 from tracklayer.pipeline.devices import ReadUserAgent
@@ -94,7 +94,7 @@ class _Draft:
             holder[last] = dict(found)
             self._notes.append({"path": f"{path}.{last}", "by": by})
         elif type(given) is dict:
-            missing = {key: value for key, value in found.items() if given.get(key) is None}
+            missing = {key: value for key, value in found.items() if value is not None and given.get(key) is None}
             if missing:
                 holder[last] = {**given, **missing}
                 self._notes += [{"path": f"{path}.{last}.{key}", "by": by} for key in missing]
@@ -180,15 +180,8 @@ def _add_place(draft: _Draft, given: _Given) -> None:
 def _add_audiences(draft: _Draft, given: _Given) -> None:
     event, facts, audiences = given.event, given.facts, given.audiences
     if audiences.rules or facts.audiences or len(event.segment) > 1:
-        fields = {**event_fields(event), "user_data": draft.user_data, "context": draft.context}
-        fields["traits"] = traits_of(draft.context, facts)
-        draft.join("audiences", audiences.segment(fields, facts.audiences))
-
-
-def traits_of(context: Mapping[str, Json], facts: Facts) -> Mapping[str, Json]:
-    """The traits of an event's user: what is known, and over it what the event says."""
-    said = context.get("traits")
-    return {**facts.traits, **said} if isinstance(said, dict) else facts.traits
+        so_far = msgspec.structs.replace(event, user_data=draft.user_data, context=draft.context)
+        draft.join("audiences", audiences.segment(rule_fields(so_far, facts), facts.audiences))
 
 
 def _is_list_of_notes(value: Json) -> bool:
