@@ -20,11 +20,11 @@ from tracklayer.operate.draft import (
     Change,
     DestinationDraft,
     SigningDraft,
-    changes,
     config_json,
     draft_config,
     merge_draft,
 )
+from tracklayer.operate.drafting import Drafting
 from tracklayer.operate.plan_cache import PlanCache
 from tracklayer.operate.reasons import checked_reason
 from tracklayer.pipeline.filter import compile_filter
@@ -77,6 +77,7 @@ class Destinations:
         self._ids = ids
         self._most = most
         self._plans = PlanCache(catalog.limits)
+        self._drafting = Drafting(self._plans, vault, clock)
 
     def all(self, workspace_id: str) -> list[Destination]:
         """Every destination of a workspace, oldest first."""
@@ -90,7 +91,7 @@ class Destinations:
         """Save a new destination; it is `active` unless the draft says otherwise."""
         if len(self.all(workspace_id)) >= self._most:
             raise Conflict(f"this workspace has {self._most} destinations, which is the limit", code="limit_reached")
-        record = self._new_record(workspace_id, self._ids.new("dst"), draft)
+        record = self._drafting.new_record(workspace_id, self._ids.new("dst"), draft)
         await self._configuration.add_destination(record, _version(record, author, draft.note))
         made = await self._taken_over(record)
         await self._record(record, author, "created", {"name": record.config.name, "status": record.status.value})
@@ -102,10 +103,10 @@ class Destinations:
         """Save a new version. `seen` is the version that the caller started from, None where it does not say."""
         current = self.get(workspace_id, destination_id)
         _expect(current, seen)
-        record = self._drafted(current, draft)
+        record = self._drafting.next_record(current, draft)
         record = msgspec.structs.replace(record, version=current.record.version + 1)
         version = _version(record, author, draft.note)
-        changed: list[Json] = [each.path for each in self._changes(current, record, draft)]
+        changed: list[Json] = [each.path for each in self._drafting.changes(current, record, draft)]
         await self._configuration.update_destination(record, seen=current.record.version, version=version)
         saved = await self._taken_over(record)
         await self._record(record, author, "saved", {"version": record.version, "changed": changed})
@@ -139,13 +140,13 @@ class Destinations:
     def drafted(self, workspace_id: str, draft: DestinationDraft, *, standing_id: str | None) -> Destination:
         """A destination as a save of `draft` would make it: a new one, or of the standing one; compiled, not saved."""
         if standing_id is None:
-            record = self._new_record(workspace_id, UNSAVED_ID, draft)
+            record = self._drafting.new_record(workspace_id, UNSAVED_ID, draft)
             known = Destination(
                 record=record, plan=self._plans.plan(record.config), signing_secret=None, previous_secret=None
             )
         else:
             known = self.get(workspace_id, standing_id)
-            record = self._drafted(known, draft)
+            record = self._drafting.next_record(known, draft)
         sealed, plan = record.signing_sealed, self._plans.plan(record.config)
         secret = None if sealed is None else self._vault.open(sealed, purpose=signing_purpose(record.id))
         return msgspec.structs.replace(known, record=record, plan=plan, signing_secret=secret)
@@ -153,15 +154,7 @@ class Destinations:
     def planned(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> list[Change]:
         """What `replace` would change; secrets are compared, and shown as changed only."""
         current = self.get(workspace_id, destination_id)
-        return self._changes(current, self._drafted(current, draft), draft)
-
-    def _changes(self, current: Destination, record: DestinationRecord, draft: DestinationDraft) -> list[Change]:
-        found = changes(config_json(current.plan.config), config_json(record.config))
-        if self._secret_changes(current, draft):
-            found.append(Change(path="signing.secret", old="••••", new="••••"))
-        if record.status is not current.record.status:
-            found.append(Change(path="status", old=current.record.status.value, new=record.status.value))
-        return found
+        return self._drafting.changes(current, self._drafting.next_record(current, draft), draft)
 
     def checked(self, draft: DestinationDraft) -> Plan:
         """Compile a draft without saving it. Raises what `create` would."""
@@ -288,75 +281,6 @@ class Destinations:
         await self._reload(workspace_id)
         detail: dict[str, Json] = {"suppression_id": suppression_id, "reason": known[suppression_id].reason}
         await self._record(destination.record, author, "suppression_lifted", detail)
-
-    def _new_record(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> DestinationRecord:
-        """The record that a draft makes of nothing: version 1."""
-        now = self._clock.now()
-        sealed = self._new_signing(draft, destination_id)
-        plan = self._plans.plan(draft_config(draft, signed=sealed is not None))
-        return DestinationRecord(
-            id=destination_id,
-            workspace_id=workspace_id,
-            status=draft.status if isinstance(draft.status, DestinationStatus) else DestinationStatus.ACTIVE,
-            version=1,
-            config=plan.config,
-            signing_sealed=sealed,
-            previous_sealed=None,
-            previous_until=None,
-            created_at=now,
-            updated_at=now,
-        )
-
-    def _drafted(self, current: Destination, draft: DestinationDraft) -> DestinationRecord:
-        """The record that a draft makes of a destination, at the same version still."""
-        sealed = self._drafted_signing(current, draft)
-        scheme = current.plan.config.signing
-        config = draft_config(draft, signed=sealed is not None)
-        if sealed is not None and not isinstance(draft.signing, SigningDraft) and scheme is not None:
-            config = msgspec.structs.replace(config, signing=scheme)
-        if config.signing is not None and sealed is not None:
-            with at("signing", "secret"):
-                check_secret(config.signing.scheme, self._vault.open(sealed, purpose=signing_purpose(current.id)))
-        plan = self._plans.plan(config)
-        changed = self._secret_changes(current, draft) or sealed is None
-        return msgspec.structs.replace(
-            current.record,
-            config=plan.config,
-            status=draft.status if isinstance(draft.status, DestinationStatus) else current.record.status,
-            signing_sealed=sealed,
-            previous_sealed=None if changed else current.record.previous_sealed,
-            previous_until=None if changed else current.record.previous_until,
-            updated_at=self._clock.now(),
-        )
-
-    def _drafted_signing(self, current: Destination, draft: DestinationDraft) -> bytes | None:
-        """The sealed signing secret after a save: the draft's own, the one that stands, or none."""
-        if draft.signing is None or (isinstance(draft.signing, SigningDraft) and not draft.signing.enabled):
-            return None
-        if isinstance(draft.signing, SigningDraft) and self._secret_changes(current, draft):
-            return self._new_signing(draft, current.id)
-        if isinstance(draft.signing, SigningDraft) and current.record.signing_sealed is None:
-            raise Invalid("signing needs a secret", code="missing_field", pointer="/signing/secret")
-        return current.record.signing_sealed
-
-    def _new_signing(self, draft: DestinationDraft, destination_id: str) -> bytes | None:
-        signing = draft.signing
-        if not isinstance(signing, SigningDraft) or not signing.enabled:
-            return None
-        if signing.secret is None:
-            raise Invalid("signing needs a secret", code="missing_field", pointer="/signing/secret")
-        with at("signing", "secret"):
-            check_secret(signing.scheme, signing.secret)
-        return self._vault.seal(signing.secret, purpose=signing_purpose(destination_id))
-
-    def _secret_changes(self, current: Destination, draft: DestinationDraft) -> bool:
-        signing = draft.signing
-        return (
-            isinstance(signing, SigningDraft)
-            and signing.enabled
-            and signing.secret is not None
-            and signing.secret != current.signing_secret
-        )
 
     async def _changed(self, workspace_id: str, destination_id: str, fields: dict[str, Any]) -> Destination:
         """Write fields that are no part of a version."""
