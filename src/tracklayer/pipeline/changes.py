@@ -38,8 +38,8 @@ def with_changes(context: dict[str, Json], changes: Changes) -> dict[str, Json]:
         if _is_list_of_changes(context["normalized"]):
             known = context["normalized"]
         else:
-            context = dict(context)
-            context[free_name(context, "normalized")] = context.pop("normalized")
+            other = free_name(context, "normalized")
+            context = {other if name == "normalized" else name: value for name, value in context.items()}
     if not changes or len(known) >= MAX_CHANGES:
         return context
     told = {(each["path"], each["why"]) for each in known}

@@ -15,12 +15,14 @@ from tracklayer.pipeline.bounds import Place, identifier
 from tracklayer.pipeline.changes import Changes, note, note_change, with_changes
 from tracklayer.pipeline.phone import e164
 
+LONGEST_NAME = 60  # characters of a field's name that is looked at
+
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _EMAIL = re.compile(".+@.+", re.DOTALL)  # what is worth hashing: the hash of "n/a" would make strangers one person
 
 # By the keys that `_key` makes of the names of fields.
 _ANYWHERE_NAMES = """
-email emailaddress mail em phone phonenumber mobile mobilephone telephone tel ph
+email emails emailaddress mail em phone phones phonenumber mobile mobilephone telephone tel ph
 firstname lastname middlename fullname givenname familyname surname fn ln
 birthday birthdate dateofbirth dob ip ipaddress clientip remoteip browserip
 street streetname streetaddress housenumber address address1 address2 addressline1 addressline2
@@ -28,6 +30,8 @@ street streetname streetaddress housenumber address address1 address2 addresslin
 _PERSON_NAMES = """
 name username zip zipcode postal postalcode postcode zp db latitude longitude
 """  # of somebody: elsewhere they may be a product's, or anything's
+_LAST_WORDS = frozenset(("email", "emails", "phone", "phones", "emailaddress", "phonenumber", "firstname", "lastname"))
+_WORD = re.compile("[A-Z]*[a-z0-9]+|[A-Z]+")
 _ANYWHERE = frozenset(_ANYWHERE_NAMES.split())
 _OF_A_PERSON = _ANYWHERE | frozenset(_PERSON_NAMES.split())
 _PERSONS = frozenset(("traits", "customer", "recipient", "buyer", "contact", "user", "person"))  # so are addresses
@@ -150,10 +154,12 @@ def _unquoted(change: dict[str, Json]) -> dict[str, Json]:
 
 
 def _key(name: str) -> str:
-    return _short_key(name) if len(name) <= 40 else ""
+    return _short_key(name) if len(name) <= LONGEST_NAME else ""
 
 
 @lru_cache(maxsize=4_096)
 def _short_key(name: str) -> str:
-    """`firstName`, `first_name` and `First Name` are one."""
-    return re.sub("[^a-z0-9]", "", name.lower())
+    """`firstName`, `first_name` and `First Name` are one; `contact_email` is an `email`."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    endings = ("".join(words[-length:]) for length in (2, 1))
+    return next((ending for ending in endings if ending in _LAST_WORDS), "".join(words))
