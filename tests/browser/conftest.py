@@ -9,7 +9,6 @@ lives no longer than a module, and modules here hold no asynchronous tests.
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from tests.browser.stage import Stage, stage
 from tests.console.client import Console, first_person
 from tests.harness import Api, ServerProcess
 
@@ -34,6 +34,7 @@ FLAGS = (
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 PATIENCE = 10_000  # milliseconds
+EVENTS = 250  # of the shop: enough for every list, cause and chart to have something in it
 
 Axe = Callable[..., None]
 
@@ -64,6 +65,13 @@ def console_api(console_server: ServerProcess) -> Api:
 def first(console_server: ServerProcess) -> Console:
     """The session of the very first person."""
     return first_person(console_server)
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A lively workspace, for what any page may show. Whoever changes something in it counts on nobody else's rows."""
+    with stage(tmp_path_factory.mktemp("shop"), events=EVENTS, development="yes") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -126,11 +126,6 @@ SHOTS = (
 )
 
 
-def address(shot: Shot, shown: Stage) -> str:
-    """Where a page is on this stage."""
-    return shot.path(shown) if callable(shot.path) else shot.path.format(**shown.destinations)
-
-
 def main() -> int:
     """Take them."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser.screenshots", description=__doc__)
@@ -166,7 +161,7 @@ def _all(browser: Browser, shown: Stage, shots: list[Shot], theme: str, width: i
 
 
 def _take(page: Page, shown: Stage, shot: Shot, theme: str, width: int, to: Path) -> str | None:
-    path = address(shot, shown)
+    path = shot.where(shown)
     page.goto("about:blank")  # an address that differs in its # only would not be loaded again
     answer = page.goto(path)
     _settle(page)

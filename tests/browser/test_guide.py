@@ -38,6 +38,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield running
 
 
+@pytest.fixture
+def receiver() -> Iterator[ReceiverThread]:
+    """One of its own, for it will be down."""
+    with ReceiverThread() as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def console_url(server: ServerProcess) -> str:
     return server.url

@@ -11,10 +11,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import PATIENCE
-from tests.browser.screenshots import SHOTS, SIZES, Shot, address
-from tests.browser.stage import Stage, stage
+from tests.browser.screenshots import SHOTS, SIZES, Shot
+from tests.browser.stage import Stage
 
-EVENTS = 250  # enough for every list, cause and chart to have something in it
 SHIFT = 0.02  # of the page, in all
 ASSETS = 250_000  # bytes
 LISTS = ("/settings/destinations", "/deliveries", "/dead-letters", "/events", "/audit")
@@ -36,12 +35,6 @@ DRAWN = """() => new Promise((resolve) => document.fonts.ready.then(() => {
 OVERFLOW = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
   .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
   .map((element) => element.outerHTML.slice(0, 160)).slice(0, 5)"""
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with stage(tmp_path_factory.mktemp("quality"), events=EVENTS, development="yes") as running:
-        yield running
 
 
 @pytest.fixture
@@ -75,7 +68,7 @@ def test_a_page_is_accessible_fits_and_stands_still(
     for width, theme in ((1280, "light"), (390, "dark")):
         page.set_viewport_size({"width": width, "height": SIZES[width]})
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-        open_page(page, address(shot, shop))
+        open_page(page, shot.where(shop))
         assert page.evaluate("shifts.reduce((sum, { value }) => sum + value, 0)") < SHIFT, page.evaluate("shifts")
         if shot.act is not None:
             shot.act(page)

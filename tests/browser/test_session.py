@@ -74,7 +74,7 @@ def test_setting_up_signing_out_and_in_again_needs_no_mouse(
     tab_to(page, "Password")
     page.keyboard.type("not the password of ana")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("no person has this e-mail and this password")
+    expect(page.get_by_role("alert")).to_contain_text("No person has this e-mail and this password")
     axe(page)
     tab_to(page, "Password")
     page.keyboard.type(PASSWORD)
