@@ -23,7 +23,7 @@ from tracklayer.errors import Invalid, NotFound
 from tracklayer.model.destination import DestinationConfig, DestinationStatus, Signing
 from tracklayer.model.event import event_fields
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
-from tracklayer.store import Configuration, Database, RulesStore
+from tracklayer.store import AudienceStore, Configuration, Database, RulesStore
 from tracklayer.vault import Vault, VaultError
 
 VAULT = Vault(bytes(32))
@@ -53,7 +53,7 @@ async def configuration(database: Database) -> Configuration:
 @pytest.fixture
 def catalog(database: Database, configuration: Configuration) -> Catalog:
     """A catalog that has read nothing yet."""
-    return Catalog(configuration, RulesStore(database), VAULT, PlanLimits())
+    return Catalog(configuration, RulesStore(database), AudienceStore(database), VAULT, PlanLimits())
 
 
 async def add(configuration: Configuration, record: DestinationRecord) -> DestinationRecord:

@@ -20,9 +20,10 @@ from tracklayer.errors import Invalid, NotFound, at
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
 from tracklayer.model.rules import WorkspaceRules
+from tracklayer.pipeline.audience import Audiences, compile_audiences
 from tracklayer.pipeline.filter import MAX_DEPTH, Filter, compile_filter
 from tracklayer.pipeline.route import RouteTable
-from tracklayer.store import Configuration, RulesStore
+from tracklayer.store import AudienceStore, Configuration, RulesStore
 from tracklayer.template import Limits
 from tracklayer.vault import Vault
 
@@ -109,14 +110,23 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     routes: RouteTable[Destination]
     secrets: dict[str, str]
     sealed: dict[str, SealedSecret]
+    audiences: Audiences = Audiences()
 
 
 class Catalog:
     """All workspaces, from the store, compiled."""
 
-    def __init__(self, configuration: Configuration, rules: RulesStore, vault: Vault, limits: PlanLimits) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        rules: RulesStore,
+        audiences: AudienceStore,
+        vault: Vault,
+        limits: PlanLimits,
+    ) -> None:
         self._configuration = configuration
         self._rules = rules
+        self._audiences = audiences
         self._vault = vault
         self.limits = limits
         self._tenants: dict[str, Tenant] = {}
@@ -157,6 +167,10 @@ class Catalog:
         self._tenants[workspace.id] = Tenant(
             workspace=workspace,
             rules=await self._rules.of(workspace.id),
+            audiences=compile_audiences(
+                {each.name: each.rule for each in await self._audiences.of(workspace.id)},
+                max_depth=self.limits.filter_depth,
+            ),
             destinations=destinations,
             routes=RouteTable(
                 (destination.plan.filter, destination)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import random
@@ -16,10 +17,13 @@ from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.engine import Engine, EngineOptions
+from tracklayer.flow.enriching import Enriching
 from tracklayer.flow.ingest import Ingest, IngestOptions
 from tracklayer.flow.tail import Tail
+from tracklayer.geo import GeoFile
 from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
+from tracklayer.operate.audiences import Audiences
 from tracklayer.operate.audit import SYSTEM, Audit
 from tracklayer.operate.dead_letters import DeadLetters
 from tracklayer.operate.destinations import Destinations
@@ -43,9 +47,10 @@ from tracklayer.operate.workspace_rules import Workspaces
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
 from tracklayer.settings import Settings
 from tracklayer.sources.native import InputLimits
-from tracklayer.store import AuditStore, Configuration, Database, History, PeopleStore, Queue, RulesStore
+from tracklayer.store import AudienceStore, AuditStore, Configuration, Database, History, PeopleStore, Queue, RulesStore
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import Counts
+from tracklayer.store.facts import FactsReader
 from tracklayer.store.rejected import RejectedStore
 from tracklayer.store.search import EventSearch
 from tracklayer.store.sources import SourceStore
@@ -87,7 +92,12 @@ class Service:
             filter_depth=settings.filter_depth,
         )
         rules = RulesStore(self._database)
-        self.catalog = Catalog(configuration, rules, vault, limits)
+        self.catalog = Catalog(configuration, rules, AudienceStore(self._database), vault, limits)
+        self.enriching = Enriching(
+            None if settings.geo_file is None else GeoFile(settings.geo_file),
+            self.metrics,
+            time.monotonic if clock is None else clock.now,  # in a simulation nothing is skipped for being late
+        )
         self._transport = transport or HttpTransport(settings.allow_networks, response_limit=settings.response_limit)
         attempter = Attempter(self._transport, self.clock, vault)
         counts = Counts(self._database)
@@ -115,6 +125,14 @@ class Service:
             IngestOptions(waiting_events=settings.ingest_queue),
         )
         self.audit = Audit(AuditStore(self._database), self.clock, self.ids)
+        self.audiences = Audiences(
+            self.catalog,
+            AudienceStore(self._database),
+            FactsReader(self._database),
+            self.enriching,
+            self.audit,
+            self.clock,
+        )
         self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
         self.workspaces = Workspaces(self.catalog, rules, self.audit, self.clock)
         self.storage = Storage(self._database, settings.data_dir)
@@ -203,6 +221,7 @@ class Service:
         key = await self.prepare()
         if key is not None:
             print(f"\n  Your admin API key, shown this once:\n\n    {key}\n", flush=True)
+        await asyncio.to_thread(self.enriching.warm)
         released = await self._queue.release_all(now=self.clock.now())
         await self.engine.start()
         self._running = True
@@ -229,6 +248,7 @@ class Service:
         """Let go of connections."""
         await self._transport.close()
         await self._database.close()
+        self.enriching.close()
 
     async def check(self) -> None:
         """Raise `Unavailable` unless the store commits and deliveries flow."""

@@ -18,6 +18,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from tracklayer import __version__
 from tracklayer.service import Service
 from tracklayer.web.api.access import KeysController, SecretsController
+from tracklayer.web.api.audiences import AudiencesController
 from tracklayer.web.api.audit import audit
 from tracklayer.web.api.deliveries import DeadLettersController, DeliveriesController
 from tracklayer.web.api.destinations import DestinationsController
@@ -87,6 +88,7 @@ def _api(service: Service, renderer: Renderer) -> Litestar:
             ReplaysController,
             SourcesController,
             RejectedController,
+            AudiencesController,
             SecretsController,
             KeysController,
             PeopleController,
