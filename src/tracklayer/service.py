@@ -34,8 +34,8 @@ from tracklayer.operate.keys import DEFAULT_WORKSPACE, Keys
 from tracklayer.operate.passwords import Passwords
 from tracklayer.operate.people import People
 from tracklayer.operate.recent import Recent
-from tracklayer.operate.rejected import RejectedPayloads
 from tracklayer.operate.rehearsal import Rehearsals
+from tracklayer.operate.rejected import RejectedPayloads
 from tracklayer.operate.replays import Replays
 from tracklayer.operate.review import Reviews
 from tracklayer.operate.search import Search

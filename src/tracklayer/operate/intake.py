@@ -39,10 +39,18 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """A payload that makes no event."""
+    """A payload that makes no event, and why."""
 
     payload: bytes
-    error: TrackLayerError
+    code: str
+    detail: str
+    pointer: str | None  # into the payload, or into the event that it would have made
+
+
+def refused(payload: bytes, error: TrackLayerError, *, below: str = "") -> Refused:
+    """`payload` refused for `error`, whose pointer starts with `below`: the payload's place in what came."""
+    pointer = None if error.pointer is None else error.pointer.removeprefix(below)
+    return Refused(payload=payload, code=error.code, detail=error.detail, pointer=pointer)
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +115,7 @@ class Intake:
         """
         workspace_id = source.record.workspace_id
         events: list[Event] = []
-        refused: list[Refused] = []
+        bad: list[Refused] = []
         for payload in payloads:
             try:
                 if size > self._limits.event_bytes:  # a part is not longer than the whole
@@ -115,27 +123,27 @@ class Intake:
                 fields = to_fields(payload, about, source.settings)
                 events.append(self.event(workspace_id, fields, now=now, new_id=self._ids.event_uuid))
             except TrackLayerError as error:
-                refused.append(Refused(payload=encoded(payload), error=error.with_traceback(None)))
+                bad.append(refused(encoded(payload), error))
         answers = await self._ingest.accept(workspace_id, events, now=now, size=size) if events else []
-        await self.keep(workspace_id, source.id, about, refused, now=now)
+        await self.keep(workspace_id, source.id, about, bad, now=now)
         duplicates = sum(answer.duplicate for answer in answers)
-        taken = Taken(accepted=len(answers) - duplicates, duplicates=duplicates, rejected=len(refused))
+        taken = Taken(accepted=len(answers) - duplicates, duplicates=duplicates, rejected=len(bad))
         self._counting.count(source.id, "accepted", taken.accepted, now)
         self._counting.count(source.id, "duplicate", taken.duplicates, now)
         return taken
 
     async def keep(
-        self, workspace_id: str, source_id: str | None, about: About, refused: Sequence[Refused], *, now: float
+        self, workspace_id: str, source_id: str | None, about: About, bad: Sequence[Refused], *, now: float
     ) -> None:
         """Store what made no event; `source_id` None: it came by the native API. Raises `Unavailable`."""
-        if not refused:
+        if not bad:
             return
         drop_pii = self._catalog.tenant(workspace_id).rules.drop_pii
-        records = [self._record(workspace_id, source_id, about, each, now, drop_pii=drop_pii) for each in refused]
+        records = [self._record(workspace_id, source_id, about, each, now, drop_pii=drop_pii) for each in bad]
         await self._rejected.add(workspace_id, records)
+        self._metrics.events["rejected"] += len(bad)
         if source_id is not None:
-            self._metrics.events["rejected"] += len(refused)
-            self._counting.count(source_id, "rejected", len(refused), now)
+            self._counting.count(source_id, "rejected", len(bad), now)
 
     async def came(self, source: Source, webhook_id: str, *, now: float) -> bool:
         """Whether a webhook of that id was taken in already; then it is counted as a duplicate."""
@@ -158,25 +166,24 @@ class Intake:
             raise TooLarge(f"the event has {size} bytes: expected at most {self._limits.event_bytes}", pointer="")
 
     def _record(
-        self, workspace_id: str, source_id: str | None, about: About, refused: Refused, now: float, *, drop_pii: bool
+        self, workspace_id: str, source_id: str | None, about: About, bad: Refused, now: float, *, drop_pii: bool
     ) -> RejectedRecord:
-        payload, withheld = refused.payload, None
+        payload, withheld = bad.payload, None
         if drop_pii:
             payload, withheld = b"", "the workspace's rule drop_pii lets nothing personal be stored"
         elif not payload:
             withheld = "there is nothing of it that could be kept"
         elif len(payload) > KEPT_BYTES:
             payload, withheld = payload[:KEPT_BYTES], f"only the first {KEPT_BYTES} of {len(payload)} bytes are kept"
-        error = refused.error
         kept: dict[str, Json] = msgspec.to_builtins(msgspec.structs.replace(about, withheld=withheld))
         return RejectedRecord(
             id=self._ids.new("rej"),
             workspace_id=workspace_id,
             source_id=source_id,
             received_at=now,
-            code=error.code,
-            detail=error.detail,
-            pointer=error.pointer,
+            code=bad.code,
+            detail=bad.detail,
+            pointer=bad.pointer,
             about=kept,
             payload=payload,
         )

@@ -25,6 +25,7 @@ class Rejected(msgspec.Struct, frozen=True):
 
     event_id: str | None
     error: TrackLayerError
+    item: Json
 
 
 def parse_event(
@@ -52,7 +53,7 @@ def parse_batch(
         except TrackLayerError as error:
             # Without its traceback, which would hold on to this frame and so to the whole batch.
             error.under(pointer("events", index)).with_traceback(None)
-            results.append(Rejected(_event_id(item), error))
+            results.append(Rejected(_event_id(item), error, item))
         else:
             results.append(event)
     return results

@@ -6,16 +6,18 @@ response objects would triple it (docs/performance.md). Everything else goes on 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import structlog
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tracklayer.errors import TrackLayerError
+from tracklayer.errors import TrackLayerError, Unavailable, pointer
 from tracklayer.model.event import Event
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.work import Accepted
+from tracklayer.operate.intake import NATIVE, encoded, refused
 from tracklayer.service import Service
 from tracklayer.sources.native import Rejected, parse_batch, parse_event
 from tracklayer.web.auth import authorize
@@ -110,7 +112,8 @@ class IngestApp:
         ]
         statuses = [result.status for result in results]
         rejected = statuses.count("rejected")
-        service.metrics.events["rejected"] += rejected
+        if rejected:
+            await self._keep(workspace_id, parsed, now)
         return BatchAnswer(
             batch_id=service.ids.new("bat"),
             accepted=statuses.count("accepted"),
@@ -118,6 +121,18 @@ class IngestApp:
             rejected=rejected,
             results=results,
         )
+
+    async def _keep(self, workspace_id: str, parsed: Sequence[Event | Rejected], now: float) -> None:
+        """Keep what was rejected for people to see; where that cannot be, the caller has the reasons all the same."""
+        bad = [
+            refused(encoded(each.item), each.error, below=pointer("events", index))
+            for index, each in enumerate(parsed)
+            if isinstance(each, Rejected)
+        ]
+        try:
+            await self._service.intake.keep(workspace_id, None, NATIVE, bad, now=now)
+        except Unavailable as error:
+            log.warning("rejected_not_kept", count=len(bad), error=error.detail)
 
 
 def _word(answer: Accepted) -> str:

@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tracklayer.errors import Forbidden, NotFound, TrackLayerError, Unauthorized
 from tracklayer.model.event import decode_json, encode_json
-from tracklayer.operate.intake import About, Refused
+from tracklayer.operate.intake import About, refused
 from tracklayer.operate.sources import Source
 from tracklayer.service import Service
 from tracklayer.sources import segment_webhook, shopify
@@ -132,8 +132,8 @@ class SourceApp:
         return json_answer(200, {"success": True, "status": status})
 
     async def _keep(self, source: Source, about: About, body: bytes, error: TrackLayerError, now: float) -> None:
-        refused = Refused(payload=body, error=error)
-        await self._service.intake.keep(source.record.workspace_id, source.id, about, [refused], now=now)
+        bad = [refused(body, error)]
+        await self._service.intake.keep(source.record.workspace_id, source.id, about, bad, now=now)
 
     def _by_header(self, header: str | None) -> Source | None:
         """The source of an Authorization header, which may be used; None where there is no such header."""
