@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from tracklayer.model.delivery import FailureKind
-from tracklayer.web.console.causes import meaning
+from tracklayer.web.console.causes import field_to_change, meaning, ways
 
 
 @pytest.mark.parametrize("cause", [*get_args(FailureKind), "success_rule", "unknown", *map(str, range(300, 600))])
@@ -21,3 +21,24 @@ def test_a_refused_token_leads_to_the_secrets_and_a_failing_receiver_to_patience
     assert meaning("401").mends[0] == "secret"
     assert meaning("503").mends[0] == "wait"
     assert meaning("render").mends == ("template",)
+
+
+@pytest.mark.parametrize(
+    "cause,field",
+    [("401", "headers"), ("404", "url"), ("405", "method"), ("422", "template"), ("429", "rate"), ("503", ""),
+     ("timeout", "timeout"), ("connect", "url"), ("success_rule", "body_equals")],
+)  # fmt: skip
+def test_a_failed_test_leads_to_the_field_to_change(cause: str, field: str) -> None:
+    assert field_to_change(cause) == field
+
+
+def test_the_ways_open_the_editor_with_the_event_and_lead_back() -> None:
+    found = ways("dst_1", meaning("401").mends, event_id="a/b", back="/deliveries/dlv_1")
+    assert [(way.text, way.path) for way in found] == [
+        ("Change the secret", "/settings/secrets?return=%2Fdeliveries%2Fdlv_1"),
+        (
+            "Edit the transport",
+            "/settings/destinations/dst_1/edit?event=a%2Fb&return=%2Fdeliveries%2Fdlv_1#transport",
+        ),
+    ]
+    assert ways("dst_1", ("wait",), event_id=None, back="/") == []

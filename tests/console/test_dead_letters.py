@@ -37,7 +37,7 @@ def test_a_cause_offers_to_mend_with_the_way_back_to_replay_and_to_let_go(
     page = place.console.get("/dead-letters", destination_id=refused["id"], cause="401")
     assert "The receiver does not accept the credentials." in page.words
     assert 'href="/settings/secrets?return=' in page.text
-    assert f'href="/settings/destinations/{refused["id"]}/edit?return=' in page.text
+    assert f'href="/settings/destinations/{refused["id"]}/edit?event=' in page.text
     assert "Replay 3" in page.words
     assert "Discard 3" in page.words
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
+from urllib.parse import quote
+
+from tracklayer.model.work import SUCCESS_RULE
 
 Mend = Literal["secret", "transport", "template", "retry", "wait"]
 
@@ -13,6 +17,13 @@ class Meaning(NamedTuple):
     name: str
     sentence: str
     mends: tuple[Mend, ...]
+
+
+class Way(NamedTuple):
+    """A way on: words for a link, and its address."""
+
+    text: str
+    path: str
 
 
 _CODES = {
@@ -28,7 +39,7 @@ _CODES = {
     "415": Meaning("415", "The receiver does not take this content type.", ("transport", "template")),
     "422": Meaning("422", "The receiver refuses what the body says.", ("template",)),
     "429": Meaning("429", "The receiver is asked more often than it allows.", ("retry", "wait")),
-    "success_rule": Meaning(
+    SUCCESS_RULE: Meaning(
         "success rule", "The receiver answered 2xx, but not what counts as success here.", ("template", "retry")
     ),
     "dns": Meaning("DNS", "The name of the receiver was not found.", ("transport", "wait")),
@@ -55,7 +66,35 @@ def meaning(cause: str) -> Meaning:
     if cause[:1] == "5":
         return Meaning(cause, "The receiver failed.", ("wait", "retry"))
     if cause[:1] == "3":
-        return Meaning(cause, "The receiver points elsewhere; redirects are never followed.", ("transport",))
+        return Meaning(
+            cause,
+            "The receiver points elsewhere. Redirects are never followed: use the address itself.",
+            ("transport",),
+        )
     if cause[:1] == "4":
         return Meaning(cause, "The receiver refuses the request.", ("template", "transport"))
     return Meaning(cause, "The attempt failed.", ("wait",))
+
+
+def ways(destination_id: str, mends: Sequence[Mend], *, event_id: str | None, back: str) -> list[Way]:
+    """Where a cause is mended, the likeliest first; the editor has this very event as its sample, and leads `back`."""
+    returning = f"return={quote(back, safe='')}"
+    sample = "" if event_id is None else f"event={quote(event_id, safe='')}&"
+    edit = f"/settings/destinations/{destination_id}/edit?{sample}{returning}"
+    known = {
+        "secret": Way("Change the secret", f"/settings/secrets?{returning}"),
+        "transport": Way("Edit the transport", f"{edit}#transport"),
+        "template": Way("Edit the template", f"{edit}#template"),
+        "retry": Way("Edit the retry policy", f"{edit}#retry"),
+    }
+    return [known[mend] for mend in mends if mend != "wait"]
+
+
+def field_to_change(cause: str) -> str:
+    """The field of the editor in which a cause is mended, most likely; empty where nothing of ours mends it."""
+    mends = meaning(cause).mends
+    return _FIELDS.get(cause) or next((_FIELD_OF[mend] for mend in mends if mend in _FIELD_OF), "")
+
+
+_FIELDS = {"405": "method", "415": "headers", "429": "rate", "timeout": "timeout", SUCCESS_RULE: "body_equals"}
+_FIELD_OF: dict[Mend, str] = {"secret": "headers", "transport": "url", "template": "template"}

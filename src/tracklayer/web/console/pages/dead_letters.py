@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from litestar import Controller, Request, Response, get, post
 
 from tracklayer.errors import Invalid
-from tracklayer.operate.dead_letters import Mode
+from tracklayer.operate.dead_letters import DeadLetter, Mode
 from tracklayer.operate.replays import Replay
 from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
 from tracklayer.web.console.access import signed_in, visitor
+from tracklayer.web.console.causes import Way, ways
 from tracklayer.web.console.pages.dead_letter_groups import Group, groups_of, newest_letter, query_of
 from tracklayer.web.console.pages.delivery_rows import row_facts
 from tracklayer.web.console.rendering import is_fragment, render, see
@@ -49,14 +49,15 @@ class DeadLettersPages(Controller):
         rows = await service.dead_letters.page(workspace_id, wanted, limit=PAGE + 1, before=before or None)
         groups = await groups_of(service, workspace_id, causes)
         chosen = groups[0] if len(groups) == 1 and destination_id and cause else None
+        letter = await newest_letter(service, workspace_id, chosen.cause) if chosen else None
         values = {"destination_id": destination_id, "cause": cause, "event_name": event_name}
         return render(
             request,
             "dead_letters/cause.html" if chosen else "dead_letters/list.html",
             groups=groups,
             chosen=chosen,
-            mends=_mends(chosen, request) if chosen else [],
-            letter=await newest_letter(service, workspace_id, chosen.cause) if chosen else None,
+            ways=_ways(chosen, letter, request) if chosen else [],
+            letter=letter,
             total=sum(each.count for each in causes),
             rows=rows[:PAGE],
             next=query_of({**values, "before": rows[PAGE - 1].id}) if len(rows) > PAGE else None,
@@ -130,19 +131,12 @@ def _pace(form: Mapping[str, Any]) -> float | None:
         ) from error
 
 
-def _mends(group: Group, request: AnyRequest) -> list[tuple[str, str]]:
-    """Where this cause is mended: (words, address), each with the way back."""
+def _ways(group: Group, letter: DeadLetter | None, request: AnyRequest) -> list[Way]:
     if group.destination is None:
         return []
-    back = quote(str(request.url.path) + "?" + request.url.query, safe="")
-    edit = f"/settings/destinations/{group.destination.id}/edit?return={back}"
-    places = {
-        "secret": ("Replace a secret", f"/settings/secrets?return={back}"),
-        "transport": ("Edit the transport", f"{edit}#transport"),
-        "template": ("Edit the template", f"{edit}#template"),
-        "retry": ("Edit the retry policy", f"{edit}#retry"),
-    }
-    return [places[mend] for mend in group.meaning.mends if mend in places]
+    event_id = letter.delivery.event_id if letter else None
+    back = f"{request.url.path}?{request.url.query}"
+    return ways(group.destination.id, group.meaning.mends, event_id=event_id, back=back)
 
 
 def _progress(request: AnyRequest, service: Service, replay: Replay) -> Response[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -16,19 +16,12 @@ from tracklayer.model.work import Attempt, KeptRequest
 from tracklayer.operate.curl import curl_command
 from tracklayer.service import Service
 from tracklayer.store.history import UNKNOWN, StoredDelivery
-from tracklayer.web.console.causes import Mend, meaning
+from tracklayer.web.console.causes import Mend, Way, meaning, ways
 from tracklayer.web.console.pages.delivery_timeline import Line, Part, line_of, parts_of
 from tracklayer.web.console.words import duration, pretty, sentence, state_of
 
 ATTEMPT_HEADER = "x-tracklayer-attempt"
 LONGEST_PRETTY = 64 * 1024  # characters
-
-
-class Next(NamedTuple):
-    """A way on."""
-
-    text: str
-    path: str
 
 
 class Headline(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +31,7 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     sentence: str
     due_at: float | None = None
-    ways: tuple[Next, ...] = ()
+    ways: tuple[Way, ...] = ()
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +172,7 @@ def _waiting(
     status = destination.record.status
     if status is not DestinationStatus.ACTIVE:
         kind = "paused" if status is DestinationStatus.PAUSED else "a draft"
-        way = Next(f"Open {_name(destination)}", _base(delivery))
+        way = Way(f"Open {_name(destination)}", _base(delivery))
         said = "It waits, and nothing is lost: it is sent once the destination is active again."
         return Headline(kind="warning", title=f"{_name(destination)} is {kind}", sentence=said, ways=(way,))
     if last is None or not delivery.attempts:
@@ -220,21 +213,13 @@ def _base(delivery: StoredDelivery) -> str:
     return f"/settings/destinations/{delivery.destination_id}"
 
 
-def _rule(delivery: StoredDelivery) -> Next:
+def _rule(delivery: StoredDelivery) -> Way:
     """Where the rule stands that has stopped a delivery."""
     if (delivery.reason or "").startswith("suppression"):
-        return Next("Its suppressions", f"{_base(delivery)}/suppressions")
-    return Next("Edit filter and consent", f"{_base(delivery)}/edit?event={quote(delivery.event_id, safe='')}#filter")
+        return Way("Its suppressions", f"{_base(delivery)}/suppressions")
+    return Way("Edit filter and consent", f"{_base(delivery)}/edit?event={quote(delivery.event_id, safe='')}#filter")
 
 
-def _ways(delivery: StoredDelivery, mends: tuple[Mend, ...]) -> tuple[Next, ...]:
-    """Where a cause is mended: the editor opens with this very event, and leads back."""
-    back = quote(f"/deliveries/{delivery.id}", safe="")
-    edit = f"{_base(delivery)}/edit?event={quote(delivery.event_id, safe='')}&return={back}"
-    known = {
-        "secret": Next("Change the secret", f"/settings/secrets?return={back}"),
-        "transport": Next("Edit the transport", f"{edit}#transport"),
-        "template": Next("Edit the template", f"{edit}#template"),
-        "retry": Next("Edit the retry policy", f"{edit}#retry"),
-    }
-    return tuple(known[mend] for mend in mends if mend != "wait")
+def _ways(delivery: StoredDelivery, mends: Sequence[Mend]) -> tuple[Way, ...]:
+    back = f"/deliveries/{delivery.id}"
+    return tuple(ways(delivery.destination_id, mends, event_id=delivery.event_id, back=back))

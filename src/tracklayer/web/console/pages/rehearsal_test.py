@@ -7,36 +7,16 @@ from typing import Literal
 import msgspec
 
 from tracklayer.model.delivery import DeliveryState, Failure, Response
+from tracklayer.model.work import SUCCESS_RULE
 from tracklayer.operate.curl import curl_command
 from tracklayer.operate.rehearsal import Rehearsal
 from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
+from tracklayer.web.console.causes import field_to_change, meaning
 
 RECENT_TESTS = 20
 
 StageState = Literal["passed", "failed", "skipped"]
-
-_FAILURES: dict[str, tuple[str, str]] = {
-    "dns": ("The host name leads to no address.", "url"),
-    "connect": ("Nothing accepts connections at that address.", "url"),
-    "tls": ("The receiver's certificate or its TLS is not acceptable.", "url"),
-    "timeout": ("The receiver took longer than the timeout allows.", "timeout"),
-    "reset": ("The receiver cut the connection before it answered.", "url"),
-    "protocol": ("What came back is not HTTP: perhaps the port is another service's.", "url"),
-    "refused_address": ("This address is inside of a private network, which the settings do not allow.", "url"),
-}
-_STATUSES: dict[int, tuple[str, str]] = {
-    400: ("The receiver does not accept the body.", "template"),
-    401: ("The receiver does not accept the credentials.", "headers"),
-    403: ("The receiver does not allow this: the credentials lack a right, or the signature is refused.", "headers"),
-    404: ("There is nothing at this path.", "url"),
-    405: ("The receiver wants another method.", "method"),
-    410: ("The receiver says that this address is gone for good.", "url"),
-    413: ("The body is larger than the receiver takes.", "template"),
-    415: ("The receiver does not take this Content-Type.", "headers"),
-    422: ("The receiver understands the body and refuses what is in it.", "template"),
-    429: ("The receiver asks to be sent less: set a rate limit.", "rate"),
-}
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,19 +85,19 @@ async def has_passed_test(service: Service, workspace_id: str, destination_id: s
 def _filter(rehearsal: Rehearsal) -> Stage:
     if rehearsal.filter_reason is None:
         return Stage(name="filter", state="passed", said="the event matches")
-    meaning = "Live events like this one are not sent. Change the filter, or test with an event that it lets through."
-    return Stage(name="filter", state="failed", said=rehearsal.filter_reason, meaning=meaning, field="filter")
+    means = "Live events like this one are not sent. Change the filter, or test with an event that it lets through."
+    return Stage(name="filter", state="failed", said=rehearsal.filter_reason, meaning=means, field="filter")
 
 
 def _consent(rehearsal: Rehearsal) -> Stage:
     consent = rehearsal.consent
     if consent is not None and not consent.allowed:
-        meaning = "Without this consent nothing is sent: that may be just what you want."
+        means = "Without this consent nothing is sent: that may be just what you want."
         said = consent.reason or "denied"
-        return Stage(name="consent", state="failed", said=said, meaning=meaning, field="consent_requires")
+        return Stage(name="consent", state="failed", said=said, meaning=means, field="consent_requires")
     if rehearsal.suppressed is not None:
-        meaning = "A suppression of this destination keeps the event back until it is lifted."
-        return Stage(name="consent", state="failed", said=rehearsal.suppressed, meaning=meaning)
+        means = "A suppression of this destination keeps the event back until it is lifted."
+        return Stage(name="consent", state="failed", said=rehearsal.suppressed, meaning=means)
     return Stage(name="consent", state="passed", said="nothing that is required is missing")
 
 
@@ -129,8 +109,8 @@ def _render(rehearsal: Rehearsal) -> Stage:
         return Stage(name="render", state="passed", said=said, milliseconds=_preparing(rehearsal))
     field = "headers" if failure.detail.startswith("the header") else "template"
     field = "url" if failure.detail.lower().startswith("the url") else field
-    meaning = "There is nothing to send. A live event like this one would go straight to the dead letters."
-    return Stage(name="render", state="failed", said=failure.detail, meaning=meaning, field=field)
+    means = "There is nothing to send. A live event like this one would go straight to the dead letters."
+    return Stage(name="render", state="failed", said=failure.detail, meaning=means, field=field)
 
 
 def _sign(rehearsal: Rehearsal) -> Stage:
@@ -138,8 +118,8 @@ def _sign(rehearsal: Rehearsal) -> Stage:
         return Stage(name="sign", state="skipped", said="not signed: the receiver cannot tell who sent this")
     if rehearsal.verified:
         return Stage(name="sign", state="passed", said="signed, and verified as a receiver would")
-    meaning = "The signature that was made does not verify."
-    return Stage(name="sign", state="failed", said="not verified", meaning=meaning, field="signing_secret")
+    means = "The signature that was made does not verify."
+    return Stage(name="sign", state="failed", said="not verified", meaning=means, field="signing_secret")
 
 
 def _send(rehearsal: Rehearsal) -> Stage:
@@ -147,9 +127,7 @@ def _send(rehearsal: Rehearsal) -> Stage:
     if result is None:
         return Stage(name="send", state="skipped", said="not reached")
     if isinstance(result, Failure):
-        meaning, field = _FAILURES.get(result.kind, ("", "url"))
-        took = result.timings.total_ms
-        return Stage(name="send", state="failed", said=result.detail, milliseconds=took, meaning=meaning, field=field)
+        return _failed("send", result.kind, result.detail, result.timings.total_ms)
     request = rehearsal.prepared.request if rehearsal.prepared else None
     size = len(request.body or b"") if request else 0
     return Stage(name="send", state="passed", said=f"{size} bytes", milliseconds=result.timings.first_byte_ms)
@@ -162,20 +140,12 @@ def _response(rehearsal: Rehearsal) -> Stage:
     rule, took = attempted.verdict.rule, result.timings.total_ms
     if passed(rehearsal):
         return Stage(name="response", state="passed", said=rule, milliseconds=took)
-    meaning, field = _meaning(result.status)
-    return Stage(name="response", state="failed", said=rule, milliseconds=took, meaning=meaning, field=field)
+    return _failed("response", SUCCESS_RULE if 200 <= result.status < 300 else str(result.status), rule, took)
 
 
-def _meaning(status: int) -> tuple[str, str]:
-    if status in _STATUSES:
-        return _STATUSES[status]
-    if 200 <= status < 300:
-        return "The answer is a 2xx, but not the success that you asked for.", "body_equals"
-    if 300 <= status < 400:
-        return "Redirects are never followed: use the address that it leads to.", "url"
-    if status >= 500:
-        return "The receiver has a fault of its own. Live events would be retried.", ""
-    return "The receiver refuses the request.", "template"
+def _failed(name: str, cause: str, said: str, took: float) -> Stage:
+    sentence, field = meaning(cause).sentence, field_to_change(cause)
+    return Stage(name=name, state="failed", said=said, milliseconds=took, meaning=sentence, field=field)
 
 
 def _preparing(rehearsal: Rehearsal) -> float | None:
