@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tracklayer.model.event import Event, Json, decode_json, event_fields
-from tracklayer.pipeline import bounds
+from tracklayer.model.rules import DEFAULT_RULES, Enrichment, WorkspaceRules
+from tracklayer.pipeline import bounds, changes, clock_skew, money_and_places
+from tracklayer.pipeline.event_names import NAMES
 from tracklayer.pipeline.normalize import MAX_SEGMENTS, normalize
 
 PAGE = (Path(__file__).parents[2] / "docs" / "event.md").read_text(encoding="utf-8")
@@ -48,3 +51,48 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     assert f"at most {MAX_SEGMENTS} |" in PAGE
     assert f"{bounds.MAX_DEPTH} levels deep" in PAGE
     assert f"between -{bounds.MAX_EXPONENT} and {bounds.MAX_EXPONENT}" in PAGE
+    assert f"at most {changes.MAX_CHANGES} entries" in PAGE
+    assert f"more than {changes.LONGEST_FROM} characters" in PAGE
+    assert (clock_skew.LEAST, clock_skew.MOST) == (1_000, 24 * 60 * 60 * 1_000)
+    assert "more than one second and less than a day apart" in PAGE
+
+
+def section(title: str) -> str:
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_the_names_of_events_on_the_page_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", section("Names of events"), re.MULTILINE)
+    assert {name: tuple(filter(None, aliases.strip().split(", "))) for name, aliases in rows} == NAMES
+
+
+def test_the_places_of_amounts_on_the_page_are_those_of_the_code() -> None:
+    (row,) = (line for line in section("Codes, amounts and times").splitlines() if line.startswith("| `value`"))
+    assert re.findall(r"`(\w+)`", row.split("|")[1]) == [
+        *money_and_places.AMOUNTS,
+        "properties",
+        *money_and_places.ITEMS,
+    ]
+
+
+def test_the_amounts_on_the_page_are_read_as_it_says() -> None:
+    (row,) = (line for line in section("Codes, amounts and times").splitlines() if line.startswith("| `value`"))
+    read, left = row.split("|")[2].split("only:")[1].split('. `"')
+    texts, ambiguous = re.findall(r'`"(.*?)"`', read), re.findall(r'"(.*?)"`', left)
+    assert (len(texts), len(ambiguous)) == (5, 2)
+    for text in texts:
+        assert type(stored({"event_name": "a", "properties": {"value": text}})["properties"]["value"]) is not str
+    for text in ambiguous:
+        assert stored({"event_name": "a", "properties": {"value": text}})["properties"]["value"] == text
+
+
+def test_every_rule_of_a_workspace_has_its_row_in_order_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", section("The workspace's rules"), re.MULTILINE)
+    assert tuple(name for name, _, _ in rows) == WorkspaceRules.__struct_fields__
+    for name, what, default in rows:
+        if name == "enrichment":
+            assert tuple(re.findall(r"`(\w+)`", what)) == Enrichment.__struct_fields__
+            assert default == "all `true`"
+            assert all(msgspec.to_builtins(DEFAULT_RULES.enrichment).values())
+        else:
+            assert decode_json(default.strip("`")) == getattr(DEFAULT_RULES, name)
