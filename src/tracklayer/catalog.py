@@ -17,11 +17,12 @@ from tracklayer.delivery.render import Renderer
 from tracklayer.delivery.retry import RetryPolicy, compile_policy
 from tracklayer.delivery.sign import Keys
 from tracklayer.errors import Invalid, NotFound, at
-from tracklayer.model.destination import DestinationConfig, DestinationStatus
+from tracklayer.model.destination import Consent, DestinationConfig, DestinationStatus
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
 from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.audience import Audiences, compile_audiences
 from tracklayer.pipeline.filter import MAX_DEPTH, Filter, compile_filter
+from tracklayer.pipeline.redaction import Redaction, compile_redaction
 from tracklayer.pipeline.route import RouteTable
 from tracklayer.store import AudienceStore, Configuration, RulesStore
 from tracklayer.template import Limits
@@ -46,6 +47,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rules: Rules
     retry: RetryPolicy
     limit: Limit | None
+    redaction: Redaction  # what an event goes without where consent is denied
 
 
 def compile_plan(config: DestinationConfig, limits: PlanLimits) -> Plan:
@@ -61,7 +63,21 @@ def compile_plan(config: DestinationConfig, limits: PlanLimits) -> Plan:
         rules=compile_rules(config.retry, config.success),
         retry=compile_policy(config.retry),
         limit=compile_limit(config.rate_limit),
+        redaction=_redaction(config.consent),
     )
+
+
+def _redaction(policy: Consent | None) -> Redaction:
+    if policy is None:
+        return ()
+    with at("consent"):
+        if policy.when_denied == "redact" and not policy.redact:
+            raise Invalid(
+                "when_denied is redact, and no field is redacted: expected paths such as user_data.email",
+                code="required",
+                pointer="/redact",
+            )
+        return compile_redaction(policy.redact or ())
 
 
 class ActiveSuppression(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +104,12 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """Its id, `dst_…`."""
         return self.record.id
+
+    @property
+    def asks_for_consent(self) -> bool:
+        """Whether what users consent to decides anything here."""
+        policy = self.plan.config.consent
+        return policy is not None and bool(policy.requires)
 
     def keys(self, now: float) -> Keys | None:
         """The signing secrets in force at `now`; None: requests are not signed."""

@@ -50,6 +50,7 @@ from tracklayer.sources.native import InputLimits
 from tracklayer.store import AudienceStore, AuditStore, Configuration, Database, History, PeopleStore, Queue, RulesStore
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import Counts
+from tracklayer.store.profiles import Profiles
 from tracklayer.store.facts import FactsReader
 from tracklayer.store.rejected import RejectedStore
 from tracklayer.store.search import EventSearch
@@ -102,6 +103,7 @@ class Service:
         attempter = Attempter(self._transport, self.clock, vault)
         counts = Counts(self._database)
         self._counting = Counting(counts, self.clock)
+        profiles = Profiles(self._database)
         self.engine = Engine(
             self.catalog,
             self._queue,
@@ -111,6 +113,7 @@ class Service:
             self.metrics,
             self._counting,
             self.tail,
+            profiles.consent_now,
             EngineOptions(concurrency=settings.concurrency, lease=settings.lease, queue_bytes=settings.queue_bytes),
         )
         self.ingest = Ingest(
@@ -187,9 +190,16 @@ class Service:
         self.health = Vitals(self.catalog, counts, self._queue, self.clock)
         self.search = Search(EventSearch(self._database))
         self.recent = Recent(self.catalog, self.history, self.clock)
-        self.explain = Explain(self.catalog, self.history, self.clock)
+        self.explain = Explain(self.catalog, self.history, profiles.consent_now, self.clock)
         self.rehearsals = Rehearsals(
-            self.catalog, self.destinations, self._queue, self.engine, attempter, self.clock, self.ids
+            self.catalog,
+            self.destinations,
+            self._queue,
+            self.engine,
+            attempter,
+            profiles.consent_now,
+            self.clock,
+            self.ids,
         )
         self.reviews = Reviews(self.catalog, self.destinations, self.history, attempter, self.clock)
         self.started_at = self.clock.now()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.store.samples import NOW, destination, event
 from tracklayer.catalog import ActiveSuppression, Destination, PlanLimits, Tenant, compile_plan
-from tracklayer.flow.routing import route, stopped_by
+from tracklayer.flow.routing import admit, route
 from tracklayer.model.destination import Consent, DestinationConfig
 from tracklayer.model.event import Event
 from tracklayer.model.records import Suppression, Workspace
@@ -102,17 +102,17 @@ def test_a_suppression_names_itself_and_its_reason() -> None:
 
 
 def test_consent_is_asked_before_the_operator() -> None:
-    reason = stopped_by(made("dst_1", consent=NEEDS_ADS, suppressed={}), purchase(), NOW)
+    reason = admit(made("dst_1", consent=NEEDS_ADS, suppressed={}), purchase(), NOW).stopped
     assert reason is not None
     assert reason.startswith("consent: ")
-    reason = stopped_by(made("dst_1", consent=NEEDS_ADS, suppressed={}), purchase(ad_storage="granted"), NOW)
+    reason = admit(made("dst_1", consent=NEEDS_ADS, suppressed={}), purchase(ad_storage="granted"), NOW).stopped
     assert reason is not None
     assert reason.startswith("suppression sup_1")
 
 
 @pytest.mark.parametrize("now, stops", [(NOW, True), (NOW + 59.9, True), (NOW + 60, False)])
 def test_a_suppression_that_has_ended_stops_nothing(now: float, stops: bool) -> None:
-    reason = stopped_by(made("dst_1", suppressed={}, until=NOW + 60), purchase(), now)
+    reason = admit(made("dst_1", suppressed={}, until=NOW + 60), purchase(), now).stopped
     assert (reason is not None) is stops
 
 

@@ -14,8 +14,8 @@ from tracklayer.model.event import Json
 from tracklayer.operate.explain import Explanation
 
 
-def verdicts(world: World, fields: dict[str, Json]) -> dict[str, Explanation]:
-    _, found = world.service.explain.verdicts(world.workspace_id, fields)
+async def verdicts(world: World, fields: dict[str, Json]) -> dict[str, Explanation]:
+    _, found = await world.service.explain.verdicts(world.workspace_id, fields)
     return {each.destination.plan.config.name: each for each in found}
 
 
@@ -30,7 +30,7 @@ async def test_every_destination_says_what_it_would_do_and_why(tmp_path: Path) -
         await world.service.destinations.suppress(
             world.workspace_id, suppressed, event_filter={}, reason="they move", until=None, author="test"
         )
-        found = verdicts(world, {"event_name": "purchase", "platform": "web"})
+        found = await verdicts(world, {"event_name": "purchase", "platform": "web"})
         assert {name: (each.matched, all(step.passed for step in each.steps)) for name, each in found.items()} == {
             "wants_it": (True, True),
             "wants_refunds": (False, False),
@@ -56,7 +56,7 @@ async def test_it_foretells_what_comes_true(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         await world.destination("a", filter={"properties.value": {"$gte": 100}})
         await world.destination("b", filter={"properties.value": {"$lt": 100}})
-        foretold = verdicts(world, {"event_name": "purchase", "properties": {"value": 5}})
+        foretold = await verdicts(world, {"event_name": "purchase", "properties": {"value": 5}})
         await world.send("ord_1", properties={"value": 5})
         _, explained = await world.service.explain.event(world.workspace_id, "ord_1")
         for each in explained:
@@ -71,10 +71,10 @@ async def test_it_foretells_what_comes_true(tmp_path: Path) -> None:
 async def test_aliases_are_read_and_what_is_no_event_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         made = await world.destination("d", filter={"user_data.external_id": "u_1"})
-        event, (told,) = world.service.explain.verdicts(world.workspace_id, {"event_name": "x", "user_id": "u_1"})
+        event, (told,) = await world.service.explain.verdicts(world.workspace_id, {"event_name": "x", "user_id": "u_1"})
         assert (told.matched, event.user_data["external_id"]) == (True, "u_1")
         assert told.destination.record.status is DestinationStatus.ACTIVE
         assert told.destination.id == made
         with pytest.raises(Invalid) as refused:
-            verdicts(world, {"event_id": "x"})
+            await verdicts(world, {"event_id": "x"})
         assert refused.value.pointer == "/event_name"

@@ -124,10 +124,10 @@ def test_explain_names_the_consent_that_is_missing(api: Api, site: Site) -> None
     made = site.create(consent={"requires": ["ad_storage"], "when_unknown": "deny"})
     event_id = site.send(consent={"ad_storage": "denied"})
     delivery = site.delivery(event_id)
-    assert (delivery["state"], delivery["reason"]) == ("suppressed", "consent: ad_storage is denied")
+    assert (delivery["state"], delivery["reason"]) == ("suppressed", "consent: ad_storage is denied by the event")
     found = explained(api, event_id, made["id"])
     assert found["matched"] is True
-    assert steps_of(found)["consent"] == (False, "ad_storage is denied")
+    assert steps_of(found)["consent"] == (False, "ad_storage is denied by the event")
 
 
 def test_explain_knows_drafts_and_destinations_that_came_later(api: Api, site: Site) -> None:
@@ -146,4 +146,7 @@ def test_explain_knows_drafts_and_destinations_that_came_later(api: Api, site: S
 def test_when_consent_is_unknown_the_destination_decides(site: Site) -> None:
     site.create(consent={"requires": ["ad_storage"], "when_unknown": "allow"})
     site.deliver()
-    assert site.delivery(site.send(consent={"ad_storage": "denied"}))["reason"] == "consent: ad_storage is denied"
+    assert (
+        site.delivery(site.send(consent={"ad_storage": "denied"}))["reason"]
+        == "consent: ad_storage is denied by the event"
+    )

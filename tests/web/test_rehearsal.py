@@ -137,7 +137,7 @@ def test_a_test_bypasses_nothing_consent_stops_it(api: Api, site: Site) -> None:
     made = site.create(consent={"requires": ["ad_storage"], "when_unknown": "deny"})
     answer = rehearse(api, made, "test", {"event": site.event(consent={"ad_storage": "denied"})})
     assert answer["state"] == "suppressed"
-    assert answer["steps"]["consent"] == {"allowed": False, "reason": "ad_storage is denied"}
+    assert answer["steps"]["consent"] == {"allowed": False, "reason": "ad_storage is denied by the event"}
     assert answer["steps"]["send"] is None
     assert site.requests == []
 

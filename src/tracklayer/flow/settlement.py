@@ -12,8 +12,16 @@ from tracklayer.ports import Rng
 BODY_OF_A_SUCCESS = 2048  # characters of a delivered answer's body that are kept; of a failed one, all that was read
 
 
-def settle(work: Work, destination: Destination, attempted: Attempted, attempter: Attempter, rng: Rng) -> Settlement:
-    """What to write after an attempt of live traffic."""
+def settle(
+    work: Work,
+    destination: Destination,
+    attempted: Attempted,
+    attempter: Attempter,
+    rng: Rng,
+    *,
+    note: str | None = None,
+) -> Settlement:
+    """What to write after an attempt of live traffic; `note` is to be known of what was sent."""
     verdict = attempted.verdict
     due_at = attempted.finished_at
     retries = work.retries
@@ -27,15 +35,18 @@ def settle(work: Work, destination: Destination, attempted: Attempted, attempter
             reason = f"gave up after {attempted.number} attempts: {verdict.rule}"
         else:
             state, due_at, retries = DeliveryState.PENDING, due, work.retries + 1
+    reason = "; ".join(filter(None, (reason, note))) or None
     return _settlement(work, destination, attempted, attempter, state, reason, due_at, retries)
 
 
-def settle_test(work: Work, destination: Destination, attempted: Attempted, attempter: Attempter) -> Settlement:
+def settle_test(
+    work: Work, destination: Destination, attempted: Attempted, attempter: Attempter, *, note: str | None = None
+) -> Settlement:
     """What to write after a synthetic test's one attempt: delivered, or dead at once."""
     verdict = attempted.verdict
     delivered = verdict.action == "delivered"
     state = DeliveryState.DELIVERED if delivered else DeliveryState.DEAD
-    reason = None if delivered else f"a test is not retried: {verdict.rule}"
+    reason = note if delivered else "; ".join(filter(None, (f"a test is not retried: {verdict.rule}", note)))
     return _settlement(work, destination, attempted, attempter, state, reason, attempted.finished_at, 0)
 
 

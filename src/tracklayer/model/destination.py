@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tracklayer.model.event import Json
 
@@ -62,10 +63,12 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Categories that must be granted before this destination gets an event."""
+    """Categories that must be granted before this destination gets an event, or all of it."""
 
     requires: list[str] = msgspec.field(default_factory=list)
-    when_unknown: Literal["allow", "deny"] = "deny"
+    when_unknown: Literal["allow", "deny"] = "deny"  # "deny": as if it were denied
+    when_denied: Literal["suppress", "redact"] | UnsetType = UNSET  # "redact": it goes without the fields of `redact`
+    redact: list[str] | UnsetType = UNSET  # dotted paths into the event
 
 
 class Success(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

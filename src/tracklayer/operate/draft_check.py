@@ -16,7 +16,11 @@ MOST_PIECES = 100  # of one object that are looked at one by one; of more, the f
 MOST_PROBLEMS = 100
 
 _Object = dict[str, Json]
-_WITHIN: dict[str, _Object] = {"transport": {"url": "https://receiver.test"}, "retry": {"attempts": 0}}
+_WITHIN: dict[str, _Object] = {
+    "transport": {"url": "https://receiver.test"},
+    "retry": {"attempts": 0},
+    "consent": {"redact": ["user_data"]},
+}
 _BLAMELESS: _Object = {"name": "draft", "transport": _WITHIN["transport"]}
 _IN_PIECES = ("transport", "filter", "retry", "success", "consent")
 

@@ -6,10 +6,11 @@ import msgspec
 
 from tracklayer.catalog import Catalog, Destination
 from tracklayer.errors import NotFound
+from tracklayer.flow.routing import Admission, ConsentNow, admit
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.event import Event, Json, event_fields
-from tracklayer.pipeline.consent import evaluate_consent
+from tracklayer.pipeline.consent import Remembered, with_consent
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
 from tracklayer.store import History
@@ -32,14 +33,16 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     steps: list[Step]
     delivery: StoredDelivery | None
+    admission: Admission  # what the destination may have of the event
 
 
 class Explain:
     """Explains from what is stored and what is configured now."""
 
-    def __init__(self, catalog: Catalog, history: History, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, history: History, consent_now: ConsentNow, clock: Clock) -> None:
         self._catalog = catalog
         self._history = history
+        self._consent_now = consent_now
         self._clock = clock
 
     async def event(self, workspace_id: str, event_id: str) -> tuple[StoredEvent, list[Explanation]]:
@@ -47,46 +50,65 @@ class Explain:
         stored = await self._history.event(workspace_id, event_id)
         if stored is None:
             raise NotFound(f"there is no event {event_id!r} in this workspace")
+        remembered = await self._consent_now(workspace_id, stored.event)
         deliveries = {each.destination_id: each for each in await self._history.deliveries_of(stored.pk)}
         now = self._clock.now()
         return stored, [
-            _explain(destination, stored, deliveries.get(destination.id), now)
+            _explain(destination, stored, remembered, deliveries.get(destination.id), now)
             for destination in self._catalog.tenant(workspace_id).destinations.values()
         ]
 
-    def verdicts(self, workspace_id: str, fields: dict[str, Json]) -> tuple[Event, list[Explanation]]:
+    async def verdicts(self, workspace_id: str, fields: dict[str, Json]) -> tuple[Event, list[Explanation]]:
         """What every destination would do with an event that is not stored, if it came in now; the event is canonical.
 
-        Nothing is stored. Raises `Invalid` with a pointer into `fields`.
+        Its consent is what it says, what is remembered of its user, and the workspace's defaults. Nothing is stored or
+        remembered. Raises `Invalid` with a pointer into `fields`.
         """
         now = self._clock.now()
         rules = self._catalog.tenant(workspace_id).rules
         event = normalize(fields, now=now, new_id=lambda: "unstored", rules=rules)
+        remembered = await self._consent_now(workspace_id, event)
+        event = with_consent(event, remembered, rules.consent_defaults).event
         return event, [
             _foretell(destination, event, now)
             for destination in self._catalog.tenant(workspace_id).destinations.values()
         ]
 
 
-def _explain(destination: Destination, stored: StoredEvent, delivery: StoredDelivery | None, now: float) -> Explanation:
-    steps, matched = _steps(destination, stored.event, stored.received_at, now)
+def _explain(
+    destination: Destination,
+    stored: StoredEvent,
+    remembered: Remembered,
+    delivery: StoredDelivery | None,
+    now: float,
+) -> Explanation:
+    admission = admit(destination, stored.event, now, remembered)
+    steps, matched = _steps(destination, stored.event, admission, stored.received_at, now)
     steps.append(_delivery_step(delivery))
     reason = steps[-1].reason if delivery else next((s.reason for s in steps if not s.passed), steps[-1].reason)
-    return Explanation(destination=destination, matched=matched, reason=reason, steps=steps, delivery=delivery)
+    return Explanation(
+        destination=destination, matched=matched, reason=reason, steps=steps, delivery=delivery, admission=admission
+    )
 
 
 def _foretell(destination: Destination, event: Event, now: float) -> Explanation:
-    steps, matched = _steps(destination, event, now, now)
-    reason = next((step.reason for step in steps if not step.passed), "a delivery would be made and sent")
-    return Explanation(destination=destination, matched=matched, reason=reason, steps=steps, delivery=None)
+    admission = admit(destination, event, now)
+    steps, matched = _steps(destination, event, admission, now, now)
+    made = f"a delivery would be made and {admission.redacted or 'sent'}"
+    reason = next((step.reason for step in steps if not step.passed), made)
+    return Explanation(
+        destination=destination, matched=matched, reason=reason, steps=steps, delivery=None, admission=admission
+    )
 
 
-def _steps(destination: Destination, event: Event, received_at: float, now: float) -> tuple[list[Step], bool]:
+def _steps(
+    destination: Destination, event: Event, admission: Admission, received_at: float, now: float
+) -> tuple[list[Step], bool]:
     """The questions that routing asks, and whether the filter matches."""
     steps = [_status_step(destination, received_at), *_filter_steps(destination, event)]
     matched = all(step.passed for step in steps if step.step.startswith("filter"))
     if matched:
-        steps += [_consent_step(destination, event), _suppression_step(destination, event, now)]
+        steps += [_consent_step(admission), _suppression_step(destination, event, now)]
     return steps, matched
 
 
@@ -109,9 +131,10 @@ def _filter_steps(destination: Destination, event: Event) -> list[Step]:
     return [Step(step=f"filter {each.path}", passed=each.matched, reason=each.reason) for each in found]
 
 
-def _consent_step(destination: Destination, event: Event) -> Step:
-    verdict = evaluate_consent(destination.plan.config.consent, event.consent)
-    return Step(step="consent", passed=verdict.allowed, reason=verdict.reason or "nothing is required that is missing")
+def _consent_step(admission: Admission) -> Step:
+    verdict = admission.consent
+    reason = verdict.redaction or verdict.reason or "nothing is required that is missing"
+    return Step(step="consent", passed=verdict.allowed, reason=reason)
 
 
 def _suppression_step(destination: Destination, event: Event, now: float) -> Step:

@@ -15,6 +15,7 @@ from tracklayer.errors import at
 from tracklayer.flow.attempt import Attempted, Attempter, Prepared, Unsendable
 from tracklayer.flow.engine import Engine
 from tracklayer.flow.report import log_attempt
+from tracklayer.flow.routing import NOTHING, Admission, ConsentNow, admit
 from tracklayer.flow.settlement import settle_test
 from tracklayer.identity import IdFactory
 from tracklayer.model.delivery import DeliveryState, Failure, Response
@@ -23,7 +24,7 @@ from tracklayer.model.work import Acceptance, KeptRequest, NewDelivery, Work
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.draft import DestinationDraft
 from tracklayer.operate.draft_check import DraftCheck, FieldProblem
-from tracklayer.pipeline.consent import ConsentVerdict, evaluate_consent
+from tracklayer.pipeline.consent import ConsentVerdict, Remembered, with_consent
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
 from tracklayer.store import Queue
@@ -80,6 +81,7 @@ class Rehearsals:
         queue: Queue,
         engine: Engine,
         attempter: Attempter,
+        consent_now: ConsentNow,
         clock: Clock,
         ids: IdFactory,
     ) -> None:
@@ -88,6 +90,7 @@ class Rehearsals:
         self._queue = queue
         self._engine = engine
         self._attempter = attempter
+        self._consent_now = consent_now
         self._clock = clock
         self._ids = ids
 
@@ -104,7 +107,8 @@ class Rehearsals:
         With the destination as it stands, as it was in `version`, or as a save of `overrides` would make it.
         """
         destination = await self._destinations.proposed(workspace_id, destination_id, overrides, version)
-        return self._previewed(destination, event)
+        event = event or self.event(workspace_id, None)
+        return self._previewed(destination, event, remembered=await self._remembered(destination, event))
 
     def rehearse_draft(
         self,
@@ -123,7 +127,8 @@ class Rehearsals:
         """
         destination = self._destinations.drafted(workspace_id, draft, standing_id=standing_id)
         absent = self.absent_secrets(destination) if without_secrets else ()
-        return self._previewed(destination, event, dict.fromkeys(absent, _ABSENT))
+        event = event or self.event(workspace_id, None)
+        return self._previewed(destination, event, stand_ins=dict.fromkeys(absent, _ABSENT))
 
     def absent_secrets(self, destination: Destination) -> list[str]:
         """The names of the secrets that a destination uses and its workspace does not have."""
@@ -145,7 +150,8 @@ class Rehearsals:
         """
         destination = self._destinations.get(workspace_id, destination_id)
         work = self._work(destination, self.event(workspace_id, event))
-        rehearsal = self._gate(destination, work.event)
+        admission = await self._admission(destination, work.event)
+        rehearsal = self._gate(destination, work.event, admission)
         rule = _stops(rehearsal)
         if rule is None:
             await self._engine.take_token(destination.id)
@@ -153,35 +159,44 @@ class Rehearsals:
         if rule is not None:
             return msgspec.structs.replace(rehearsal, delivery_id=work.delivery_id, state=DeliveryState.SUPPRESSED)
         secrets = self._catalog.tenant(workspace_id).secrets
+        work = admission.of(work)
         attempted = await self._attempter.attempt(destination, work, secrets)
-        settlement = settle_test(work, destination, attempted, self._attempter)
+        settlement = settle_test(work, destination, attempted, self._attempter, note=admission.redacted)
         await self._engine.settle(settlement)
         log_attempt(work, attempted, settlement)
         shown = self._shown(rehearsal, destination, attempted)
         return msgspec.structs.replace(shown, delivery_id=work.delivery_id, state=settlement.state, attempted=attempted)
 
     def _previewed(
-        self, destination: Destination, event: Event | None, stand_ins: Mapping[str, str] = MappingProxyType({})
+        self,
+        destination: Destination,
+        event: Event,
+        *,
+        remembered: Remembered = NOTHING,
+        stand_ins: Mapping[str, str] = MappingProxyType({}),
     ) -> Rehearsal:
-        work = self._work(destination, event or self.event(destination.record.workspace_id, None))
-        rehearsal = self._gate(destination, work.event)
+        admission = admit(destination, event, self._clock.now(), remembered)
+        rehearsal = self._gate(destination, event, admission)
         if rehearsal.consent is None or not rehearsal.consent.allowed:
             return rehearsal
-        return self._prepare(destination, work, rehearsal, stand_ins)
+        return self._prepare(destination, self._work(destination, admission.event), rehearsal, stand_ins)
 
-    def _gate(self, destination: Destination, event: Event) -> Rehearsal:
+    async def _admission(self, destination: Destination, event: Event) -> Admission:
+        return admit(destination, event, self._clock.now(), await self._remembered(destination, event))
+
+    async def _remembered(self, destination: Destination, event: Event) -> Remembered:
+        if not destination.asks_for_consent:
+            return NOTHING
+        return await self._consent_now(destination.record.workspace_id, event)
+
+    def _gate(self, destination: Destination, event: Event, admission: Admission) -> Rehearsal:
         """Filter, consent and suppression, as routing does them, each with its reason."""
         fields = event_fields(event)
         refused = [step.reason for step in destination.plan.filter.explain(fields) if not step.matched]
         if not destination.plan.filter.matches(fields):
             return Rehearsal(event=event, filter_reason="; ".join(refused) or "the filter does not match")
-        consent = evaluate_consent(destination.plan.config.consent, event.consent)
-        suppression = destination.suppression(fields, self._clock.now())
-        return Rehearsal(
-            event=event,
-            consent=consent,
-            suppressed=None if suppression is None else f"suppression {suppression.id}: {suppression.reason}",
-        )
+        consent = admission.consent
+        return Rehearsal(event=event, consent=consent, suppressed=admission.stopped if consent.allowed else None)
 
     def _prepare(
         self, destination: Destination, work: Work, rehearsal: Rehearsal, stand_ins: Mapping[str, str]
@@ -215,7 +230,8 @@ class Rehearsals:
         given = SYNTHETIC_EVENT if fields is None else fields
         unique = {"event_id": f"test_{self._ids.event_uuid()}", **given}
         with at("event"):
-            return normalize(unique, now=self._clock.now(), new_id=self._ids.event_uuid, rules=rules)
+            event = normalize(unique, now=self._clock.now(), new_id=self._ids.event_uuid, rules=rules)
+        return with_consent(event, {}, rules.consent_defaults).event
 
     def _work(self, destination: Destination, event: Event) -> Work:
         return Work(

@@ -54,6 +54,8 @@ def _steps(rehearsal: Rehearsal) -> dict[str, Any]:
         "render": None,
         "sign": None,
     }
+    if consent is not None and consent.redact:
+        steps["consent"]["redacted"] = list(consent.redact)
     if rehearsal.suppressed is not None:
         steps["suppression"] = {"suppressed": True, "reason": rehearsal.suppressed}
     if rehearsal.prepared is not None or rehearsal.failure is not None:
