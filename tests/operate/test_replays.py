@@ -220,6 +220,16 @@ async def test_the_last_fifty_are_remembered_and_no_running_one_is_forgotten(
             await start(world)
 
 
+@in_virtual_time
+async def test_of_many_that_come_together_none_slips_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracklayer.operate.replays.KEPT", 2)
+    async with dead(tmp_path, 2) as world:
+        came = await asyncio.gather(*(start(world, per_second=0.01) for _ in range(4)), return_exceptions=True)
+        assert [isinstance(each, Conflict) for each in came] == [False, False, True, True]
+        elsewhere = world.service.replays.start("ws_other", DeliveryFilter(), "rerender", per_second=None, author="kim")
+        assert (await elsewhere).total == 0  # who belongs to another workspace does not wait for these
+
+
 @pytest.mark.parametrize("per_second", [0.0, -1.0, 0.001, 10_001.0, float("nan"), float("inf")])
 @in_virtual_time
 async def test_a_pace_out_of_range_is_refused(tmp_path: Path, per_second: float) -> None:

@@ -20,7 +20,7 @@ from tracklayer.ports import Clock
 from tracklayer.store import History
 from tracklayer.store.history import DeliveryFilter
 
-KEPT = 50  # replays that are remembered
+KEPT = 50  # replays of one workspace that are remembered
 LARGEST_STEP = 200  # dead letters revived in one transaction
 BEAT = 0.25  # seconds between steps, where the pace is not slower than that
 SLOWEST, FASTEST = 0.01, 10_000.0  # dead letters a second
@@ -79,7 +79,6 @@ class Replays:
         too many replays run.
         """
         _check_pace(per_second)
-        self._make_room()
         replay = Replay(
             id=self._ids.new("rpl"),
             workspace_id=workspace_id,
@@ -90,10 +89,14 @@ class Replays:
             started_at=self._clock.now(),
             total=await self._dead_letters.count(workspace_id, wanted),
         )
+        self._make_room(workspace_id)
+        run = self._runs[replay.id] = _Run(replay)  # at once: of many that come together none slips through
         detail: dict[str, Json] = {"mode": mode, "total": replay.total, "per_second": per_second}
-        await self._record(replay, "started", author, {**detail, "filter": filter_detail(wanted)})
-        run = _Run(replay)
-        self._runs[replay.id] = run
+        try:
+            await self._record(replay, "started", author, {**detail, "filter": filter_detail(wanted)})
+        except BaseException:
+            del self._runs[replay.id]
+            raise
         run.task = asyncio.create_task(self._run(run))
         return replay
 
@@ -124,11 +127,13 @@ class Replays:
             raise NotFound(f"there is no replay {replay_id!r}: the server remembers the last {KEPT} since it started")
         return run
 
-    def _make_room(self) -> None:
-        ended = [run.replay.id for run in self._runs.values() if run.replay.ended_at is not None]
-        for replay_id in ended[: max(0, len(self._runs) - KEPT + 1)]:
+    def _make_room(self, workspace_id: str) -> None:
+        mine = [run.replay for run in self._runs.values() if run.replay.workspace_id == workspace_id]
+        ended = [replay.id for replay in mine if replay.ended_at is not None]
+        forgotten = ended[: max(0, len(mine) - KEPT + 1)]
+        for replay_id in forgotten:
             del self._runs[replay_id]
-        if len(self._runs) >= KEPT:
+        if len(mine) - len(forgotten) >= KEPT:
             raise Conflict(f"{KEPT} replays are running: wait for one or cancel it", code="too_many_replays")
 
     async def _run(self, run: _Run) -> None:
