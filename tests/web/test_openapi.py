@@ -98,6 +98,7 @@ def standing(other: ServerProcess, receiver: ReceiverThread) -> dict[str, Any]:
     made = site.create(signing={"secret": "dest_live_9f3b27"}, rate_limit={"events_per_second": 25}, consent={})
     deaths = [site.kill() for _ in range(3)]
     ok(api.put("/v1/secrets/kept", {"value": "kept-value-1234"}))
+    ok(api.put("/v1/audiences/kept", {"static": True}))
     path = f"/v1/destinations/{made['id']}"
     suppression = ok(api.post(f"{path}/suppressions", {"reason": "r", "filter": {"platform": ["x"]}}), 201)
     key = ok(api.post("/v1/api-keys", {"name": "k", "scopes": ["events:read"]}), 201)
@@ -131,6 +132,9 @@ BODIES: dict[str, Any] = {
     "POST /v1/dead-letters/{delivery_id}/replay": {"mode": "as_sent"},
     "POST /v1/dead-letters/{delivery_id}/discard": {"reason": "r"},
     "PUT /v1/secrets/{name}": {"value": "another-value"},
+    "PUT /v1/audiences/{name}": {"static": True},
+    "POST /v1/audiences/{name}/members": {"add": [{"external_id": "u_1"}], "remove": [{"email": "a@b.example"}]},
+    "POST /v1/audiences/{name}/test": {"user": {"external_id": "u_1"}},
     "PUT /v1/workspace": {"rules": {"default_region": "DE", "event_names": {"Paid": "purchase"}}},
     "POST /v1/api-keys": {"name": "k", "scopes": ["admin"]},
 }

@@ -14,7 +14,7 @@ from tracklayer.model.records import Audience, Member
 from tracklayer.store.database import Database
 from tracklayer.store.tables import audience_members, audiences
 
-STEP = 2_000  # members changed in one transaction: about 10 ms, in which nobody else can write
+STEP = 1_000  # members changed in one transaction: about 10 ms, in which nobody else can write
 
 _OF = audience_members.c
 _DELETE = delete(audience_members).where(
