@@ -15,6 +15,7 @@ import structlog
 from tracklayer.catalog import Catalog, PlanLimits
 from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter
+from tracklayer.flow.completing import Completing
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.engine import Engine, EngineOptions
 from tracklayer.flow.enriching import Enriching
@@ -50,8 +51,8 @@ from tracklayer.sources.native import InputLimits
 from tracklayer.store import AudienceStore, AuditStore, Configuration, Database, History, PeopleStore, Queue, RulesStore
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import Counts
-from tracklayer.store.profiles import Profiles
 from tracklayer.store.facts import FactsReader
+from tracklayer.store.profiles import Profiles
 from tracklayer.store.rejected import RejectedStore
 from tracklayer.store.search import EventSearch
 from tracklayer.store.sources import SourceStore
@@ -116,8 +117,10 @@ class Service:
             profiles.consent_now,
             EngineOptions(concurrency=settings.concurrency, lease=settings.lease, queue_bytes=settings.queue_bytes),
         )
+        self.completing = Completing(self.catalog, self.enriching)
         self.ingest = Ingest(
             self.catalog,
+            self.completing,
             self._queue,
             self.engine,
             self.clock,

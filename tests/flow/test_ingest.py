@@ -25,6 +25,7 @@ def bounded(world: World, **options: int) -> Ingest:
     service = world.service
     service.ingest = Ingest(
         service.catalog,
+        service.completing,
         service._queue,
         service.engine,
         service.clock,

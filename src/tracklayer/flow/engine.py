@@ -21,7 +21,7 @@ from tracklayer.flow.attempt import Attempter
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.lane import Lane
 from tracklayer.flow.report import report, report_suppressed
-from tracklayer.flow.routing import NOTHING, ConsentNow, admit
+from tracklayer.flow.routing import ConsentNow, admit, remembered_for
 from tracklayer.flow.settlement import settle, stopped
 from tracklayer.flow.settling import STORE_PAUSE, Settling
 from tracklayer.flow.tail import Tail
@@ -258,17 +258,16 @@ class Engine:
 
     async def _attempt(self, lane: Lane, work: Work) -> Settlement:
         destination = lane.destination
-        workspace_id = destination.record.workspace_id
-        asks = destination.asks_for_consent
-        remembered = await self._consent_now(workspace_id, work.event) if asks else NOTHING
+        remembered = await remembered_for(destination, work.event, self._consent_now)
         now = self._clock.now()
         admission = admit(destination, work.event, now, remembered)
         if admission.stopped is not None:
             report_suppressed(self._metrics, self._counting, destination.id, now)
             return stopped(work, destination, admission.stopped, now)
-        admitted = admission.of(work)
-        attempted = await self._attempter.attempt(destination, admitted, self._catalog.tenant(workspace_id).secrets)
-        settlement = settle(admitted, destination, attempted, self._attempter, self._rng, note=admission.redacted)
+        work = admission.of(work)
+        secrets = self._catalog.tenant(destination.record.workspace_id).secrets
+        attempted = await self._attempter.attempt(destination, work, secrets)
+        settlement = settle(work, destination, attempted, self._attempter, self._rng, note=admission.redacted)
         lane.learn(attempted.verdict, attempted.finished_at)
         report(self._metrics, self._counting, work, attempted, settlement)
         return settlement

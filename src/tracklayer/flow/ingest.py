@@ -9,6 +9,7 @@ import msgspec
 
 from tracklayer.catalog import Catalog
 from tracklayer.errors import Unavailable
+from tracklayer.flow.completing import Completing
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.engine import Engine
 from tracklayer.flow.report import report_suppressed
@@ -21,6 +22,7 @@ from tracklayer.model.event import Event, event_to_json
 from tracklayer.model.work import Acceptance, Accepted, Candidate, NewDelivery, Work
 from tracklayer.ports import Clock
 from tracklayer.store import GroupCommit, Queue
+from tracklayer.store.facts import Memory
 
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,7 @@ class Ingest:
     def __init__(
         self,
         catalog: Catalog,
+        completing: Completing,
         queue: Queue,
         engine: Engine,
         clock: Clock,
@@ -47,6 +50,7 @@ class Ingest:
         options: IngestOptions,
     ) -> None:
         self._catalog = catalog
+        self._completing = completing
         self._engine = engine
         self._clock = clock
         self._ids = ids
@@ -59,12 +63,12 @@ class Ingest:
         self._waiting_bytes = 0
 
     async def accept(
-        self, workspace_id: str, events: Sequence[Event], *, now: float, size: int | None = None
+        self, workspace_id: str, events: Sequence[Event], *, now: float, size: int | None = None, gpc: bool = False
     ) -> list[Accepted]:
         """Store events with their deliveries and hand those over to the engine; answers in order.
 
         `now` is when they were received, the same moment that their `received_at` tells; `size` is about how many
-        bytes they take, None where the caller does not know.
+        bytes they take, None where the caller does not know; `gpc`: the request came with the header `Sec-GPC: 1`.
 
         Raises `Unavailable` when the store cannot commit, or too much waits already: then the caller may send
         the same events again, which the dedup window makes safe.
@@ -76,7 +80,7 @@ class Ingest:
         if self._waiting_bytes and self._waiting_bytes + size > self._options.waiting_bytes:
             raise Unavailable("too many bytes wait to be stored; try again shortly", code="too_busy")
         items = [
-            Candidate(workspace_id=workspace_id, pk=self._ids.new("evt"), event=event, received_at=now)
+            Candidate(workspace_id=workspace_id, pk=self._ids.new("evt"), event=event, received_at=now, gpc=gpc)
             for event in events
         ]
         self._waiting_bytes += size
@@ -92,8 +96,9 @@ class Ingest:
         """One transaction; what is new goes on to the engine, whether or not its caller is still there."""
         made: list[Acceptance] = []
 
-        def complete(new: list[Candidate]) -> list[Acceptance]:
-            made.extend(self._acceptance(item) for item in new)
+        def complete(new: list[Candidate], memory: Memory) -> list[Acceptance]:
+            events = self._completing.complete(new, memory)
+            made.extend(self._acceptance(item, event) for item, event in zip(new, events, strict=True))
             return made
 
         try:
@@ -119,11 +124,11 @@ class Ingest:
         for delivery in item.deliveries:
             self._engine.notice(delivery.destination_id, delivery.lease_until or item.received_at)
 
-    def _acceptance(self, item: Candidate) -> Acceptance:
-        """A new event with its destinations."""
-        body = event_to_json(item.event)
+    def _acceptance(self, item: Candidate, event: Event) -> Acceptance:
+        """A new event, whole by now, with its destinations."""
+        body = event_to_json(event)
         deliveries = []
-        for routed in route(self._catalog.tenant(item.workspace_id), item.event, item.received_at):
+        for routed in route(self._catalog.tenant(item.workspace_id), event, item.received_at):
             destination, suppressed = routed.destination, routed.suppressed
             deliveries.append(
                 NewDelivery(
@@ -138,7 +143,7 @@ class Ingest:
         return Acceptance(
             workspace_id=item.workspace_id,
             pk=item.pk,
-            event=item.event,
+            event=event,
             body=body,
             received_at=item.received_at,
             deliveries=tuple(deliveries),

@@ -57,6 +57,11 @@ def route(tenant: Tenant, event: Event, now: float) -> list[Routed]:
     return [Routed(destination, admit(destination, event, now).stopped) for destination in matched]
 
 
+async def remembered_for(destination: Destination, event: Event, consent_now: ConsentNow) -> Remembered:
+    """What is remembered by now of an event's user; asked only where it decides anything."""
+    return await consent_now(destination.record.workspace_id, event) if destination.asks_for_consent else NOTHING
+
+
 def admit(destination: Destination, event: Event, now: float, remembered: Remembered = NOTHING) -> Admission:
     """What this destination may have of an event at `now`, with what is `remembered` of its user's consent.
 

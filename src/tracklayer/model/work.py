@@ -28,6 +28,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     pk: str
     event: Event
     received_at: float  # unix seconds
+    gpc: bool = False  # the request came with the header `Sec-GPC: 1`
     test: bool = False
 
 

@@ -109,6 +109,23 @@ class ProfileWriter:
             self._upsert.run(connection, changed.values())
 
 
+class Memory:
+    """What is known of users, within one transaction: what is remembered here is known from then on."""
+
+    def __init__(self, connection: Connection, reader: FactsReader, writer: ProfileWriter) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._writer = writer
+
+    def facts(self, wanted: Mapping[str, Collection[FactKeys]]) -> FactsOf:
+        """See `FactsReader.read`."""
+        return self._reader.read(self._connection, wanted)
+
+    def remember(self, updates: Mapping[str, Sequence[ProfileUpdate]]) -> None:
+        """See `ProfileWriter.write`."""
+        self._writer.write(self._connection, updates)
+
+
 class _Profiles:
     """Whole profiles, by key."""
 

@@ -12,6 +12,7 @@ from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import encode_json, event_from_json
 from tracklayer.model.work import Acceptance, Accepted, Candidate, NewDelivery, Settlement, Work
 from tracklayer.store.database import Database
+from tracklayer.store.facts import FactsReader, Memory, ProfileWriter
 from tracklayer.store.history import read_kept_requests
 from tracklayer.store.search import user_keys
 from tracklayer.store.tables import DEAD, PENDING, attempts, deliveries, event_keys, event_users, events, kept_requests
@@ -36,6 +37,8 @@ class Queue:
         self._database = database
         self._worker = worker
         self._dedup_window = dedup_window
+        self._facts = FactsReader(database)
+        self._profiles = ProfileWriter(database)
         keys = database.insert(event_keys)
         self._upsert_keys = database.statement(
             keys.on_conflict_do_update(
@@ -73,16 +76,16 @@ class Queue:
         An `event_id` that its workspace has accepted within the dedup window stores nothing; a test is always stored
         and makes no live event a duplicate. Raises `Unavailable`, and then nothing at all is stored.
         """
-        return await self.take_in(items, lambda fresh: fresh)
+        return await self.take_in(items, lambda fresh, _memory: fresh)
 
     async def take_in(
-        self, items: Sequence[Incoming], complete: Callable[[list[Incoming]], Sequence[Acceptance]]
+        self, items: Sequence[Incoming], complete: Callable[[list[Incoming], Memory], Sequence[Acceptance]]
     ) -> list[Accepted]:
         """As `accept`, with events that `complete` makes whole within the transaction: only those that are new."""
 
         def work(connection: Connection) -> list[Accepted]:
             answers, new = _deduplicate(items, self._recent(connection, items), self._dedup_window)
-            fresh = complete(new)
+            fresh = complete(new, Memory(connection, self._facts, self._profiles))
             self._insert_events.run(connection, map(_event_row, fresh))
             self._upsert_keys.run(connection, map(_key_row, fresh))
             self._insert_users.run(connection, (row for item in fresh for row in _user_rows(item)))

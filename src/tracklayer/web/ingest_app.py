@@ -76,7 +76,7 @@ class IngestApp:
             key = authorize(self._service.keys, text_of(headers, b"authorization"), _SCOPE)
             limit = self._service.settings.request_limit
             body = unpack(await read_body(headers, receive, limit), text_of(headers, b"content-encoding"), limit)
-            answer = await take(key.workspace_id, body)
+            answer = await take(key.workspace_id, body, headers.get(b"sec-gpc") == b"1")
         except TrackLayerError as error:
             self._service.metrics.events["refused"] += 1
             await answer_with(send, problem(error))
@@ -86,24 +86,25 @@ class IngestApp:
         else:
             await answer_with(send, json_answer(status, answer))
 
-    async def _event(self, workspace_id: str, body: bytes) -> EventAnswer:
+    async def _event(self, workspace_id: str, body: bytes, gpc: bool) -> EventAnswer:
         """Take one event in; answered once it and its deliveries are durable."""
         service = self._service
         now = service.clock.now()
         rules = service.catalog.tenant(workspace_id).rules
         event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
-        (answer,) = await service.ingest.accept(workspace_id, [event], now=now, size=len(body))
+        (answer,) = await service.ingest.accept(workspace_id, [event], now=now, size=len(body), gpc=gpc)
         received_at = rfc3339(answer.received_at) if answer.duplicate else event.received_at
         return EventAnswer(id=event.event_id, received_at=received_at, dedup_status=_word(answer))
 
-    async def _batch(self, workspace_id: str, body: bytes) -> BatchAnswer:
+    async def _batch(self, workspace_id: str, body: bytes, gpc: bool) -> BatchAnswer:
         """Take up to 500 events in; a bad one does not spoil the good ones."""
         service = self._service
         now = service.clock.now()
         rules = service.catalog.tenant(workspace_id).rules
         parsed = parse_batch(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
         events = [each for each in parsed if isinstance(each, Event)]
-        stored = iter(await service.ingest.accept(workspace_id, events, now=now, size=len(body)) if events else [])
+        accepted = await service.ingest.accept(workspace_id, events, now=now, size=len(body), gpc=gpc) if events else []
+        stored = iter(accepted)
         results = [
             BatchItem(id=each.event_id, status="rejected", error=problem_fields(each.error))
             if isinstance(each, Rejected)

@@ -1,0 +1,61 @@
+"""A clean event made whole by what is known of its user: remember → facts → enrich → consent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tracklayer.catalog import Catalog
+from tracklayer.flow.enriching import Enriching
+from tracklayer.model.event import Event
+from tracklayer.model.facts import FactKeys, fact_keys
+from tracklayer.model.profile import ProfileUpdate, consent_keys
+from tracklayer.model.work import Candidate
+from tracklayer.pipeline.consent import with_consent
+from tracklayer.pipeline.remember import profile_updates
+from tracklayer.store.facts import Memory
+
+
+class Completing:
+    """Completes the events of one transaction, in their order."""
+
+    def __init__(self, catalog: Catalog, enriching: Enriching) -> None:
+        self._catalog = catalog
+        self._enriching = enriching
+
+    def complete(self, items: Sequence[Candidate], memory: Memory) -> list[Event]:
+        """The events of `items` as they are stored. What they say of their users is remembered first.
+
+        So an event knows what an `identify` in the same request says, also one that comes behind it.
+        """
+        self._remember(memory, ((item, profile_updates(item.event, item.received_at)) for item in items))
+        keys = [self._keys(item) for item in items]
+        wanted: dict[str, set[FactKeys]] = {}
+        for item, each in zip(items, keys, strict=True):
+            wanted.setdefault(item.workspace_id, set()).add(each)
+        facts = memory.facts(wanted)
+        events, said = [], []
+        for item, each in zip(items, keys, strict=True):
+            tenant = self._catalog.tenant(item.workspace_id)
+            known = facts[item.workspace_id, each]
+            enriched = self._enriching.enrich(tenant, item.event, known)
+            consented = with_consent(enriched, known.consent, tenant.rules.consent_defaults, gpc=item.gpc)
+            events.append(consented.event)
+            if consented.to_remember:
+                updates = [
+                    ProfileUpdate(user_key=key, consent=dict(consented.to_remember), at=consented.at)
+                    for key in consent_keys(item.event.user_data)
+                ]
+                said.append((item, updates))
+        self._remember(memory, said)
+        return events
+
+    def _keys(self, item: Candidate) -> FactKeys:
+        return fact_keys(item.event, members=bool(self._catalog.tenant(item.workspace_id).audiences.static))
+
+    def _remember(self, memory: Memory, said: Iterable[tuple[Candidate, list[ProfileUpdate]]]) -> None:
+        updates: dict[str, list[ProfileUpdate]] = {}
+        for item, each in said:
+            if each:
+                updates.setdefault(item.workspace_id, []).extend(each)
+        if updates:
+            memory.remember(updates)

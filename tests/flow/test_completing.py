@@ -1,0 +1,105 @@
+"""What is known of a user joins the user's events, exactly and in the transaction that stores them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from tests.virtual_time import in_virtual_time
+from tests.world import World, running
+from tracklayer.model.event import Event
+
+AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 Version/17.4 Safari/604.1"
+
+
+async def stored(world: World, event_id: str) -> Event:
+    found = await world.service.history.event(world.workspace_id, event_id)
+    assert found is not None
+    return found.event
+
+
+async def identify(world: World, **traits: Any) -> None:
+    await world.send("i_1", event_name="identify", user_id="u_1", context={"traits": traits})
+
+
+@in_virtual_time
+async def test_the_traits_of_an_identify_join_the_events_of_the_same_user_later(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await identify(world, email="Ann@Shop.example", plan="gold")
+        await world.send("e_1", user_id="u_1")
+        await world.send("e_2", user_id="u_2")
+        event = await stored(world, "e_1")
+        assert event.user_data["email"] == "ann@shop.example"
+        assert len(event.user_data["email_hash"]) == 64
+        assert event.context["traits"]["plan"] == "gold"
+        assert {"path": "user_data.email", "by": "traits"} in event.context["enriched"]
+        assert "email" not in (await stored(world, "e_2")).user_data
+
+
+@in_virtual_time
+async def test_what_an_event_says_itself_is_not_overruled(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await identify(world, email="old@shop.example")
+        await world.send("e_1", user_id="u_1", user_data={"email": "new@shop.example"})
+        assert (await stored(world, "e_1")).user_data["email"] == "new@shop.example"
+
+
+@in_virtual_time
+async def test_device_and_campaign_find_their_places_and_are_signed(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        page = {"url": "https://shop.example/?utm_source=news&gclid=abc"}
+        await world.send("e_1", context={"user_agent": AGENT, "page": page})
+        context = (await stored(world, "e_1")).context
+        assert context["os"]["family"] == "iOS"
+        assert context["campaign"]["source"] == "news"
+        assert context["click_ids"]["gclid"] == "abc"
+        assert {each["by"] for each in context["enriched"]} == {"user_agent", "campaign"}
+
+
+@in_virtual_time
+async def test_a_list_and_a_rule_make_the_segment_that_a_filter_asks_for(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        audiences = world.service.audiences
+        await audiences.put(world.workspace_id, "vip_customers", None, author="test")
+        await audiences.change_members(world.workspace_id, "vip_customers", add=["id:u_1"], author="test")
+        await audiences.put(world.workspace_id, "big_spenders", {"properties.value": {"$gte": 100}}, author="test")
+        await world.destination("d", filter={"segment": ["vip_customers"]})
+        await world.send("e_1", user_id="u_1", properties={"value": 150})
+        await world.send("e_2", user_id="u_2", properties={"value": 150})
+        await world.all_end()
+        assert (await stored(world, "e_1")).segment == ["big_spenders", "vip_customers"]
+        assert (await stored(world, "e_2")).segment == ["big_spenders"]
+        assert set(world.network.events("/d")) == {"e_1"}
+
+
+@in_virtual_time
+async def test_consent_is_remembered_and_stands_for_what_later_events_do_not_say(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.destination("d", consent={"requires": ["ad_storage"], "when_unknown": "deny"})
+        await world.send("e_1", user_id="u_1", consent={"ad_storage": "granted"})
+        await asyncio.sleep(60)
+        await world.send("e_2", user_id="u_1")
+        await world.send("e_3", user_id="u_2")
+        await world.all_end()
+        event = await stored(world, "e_2")
+        assert event.consent == {"ad_storage": "granted"}
+        assert event.context["consent"]["by"] == "profile"
+        assert set(world.network.events("/d")) == {"e_1", "e_2"}
+        assert (await world.delivery("e_3")).state.value == "suppressed"
+
+
+@in_virtual_time
+async def test_a_consent_that_is_withdrawn_while_a_delivery_waits_keeps_it_from_being_sent(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        destination_id = await world.destination("d", consent={"requires": ["ad_storage"]})
+        await world.pause(destination_id)
+        await world.send("e_1", user_id="u_1", consent={"ad_storage": "granted"})
+        await asyncio.sleep(60)
+        await world.send("e_2", event_name="consent_changed", user_id="u_1", consent={"ad_storage": "denied"})
+        await world.resume(destination_id)
+        await world.all_end()
+        assert world.network.sent == []
+        delivery = await world.delivery("e_1")
+        assert delivery.state.value == "suppressed"
+        assert "ad_storage is denied" in (delivery.reason or "")
