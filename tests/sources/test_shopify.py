@@ -24,7 +24,7 @@ def event(topic: str, payload: Any, settings: ShopifySettings = PLAIN, triggered
 
 def test_an_order_is_a_purchase() -> None:
     purchase = event("orders/create", order())
-    assert purchase.event_id == f"shopify:{SHOP}:orders/create:5001"
+    assert purchase.event_id == f"shopify:{SHOP}:orders.create:5001"
     assert purchase.event_name == "purchase"
     assert purchase.platform == "shopify"
     assert purchase.occurred_at == "2026-05-05T10:30:00Z"

@@ -104,10 +104,12 @@ def map_webhook(payload: Json, delivery: Delivery, settings: ShopifySettings) ->
     if thing is None:
         raise Invalid("id is missing: without it a repetition could not be told", code="required", pointer="/id")
     created, changed = payload.get("created_at"), payload.get("updated_at")
-    parts = [shop, topic, thing] if action == "create" or changed is None else [shop, topic, thing, str(changed)]
+    parts = ["shopify", shop, f"{kind}.{action}", thing]  # no slash: it shall stand in a path
+    if action != "create" and isinstance(changed, str):
+        parts.append(changed)
     read = _READERS[kind](payload, shop)
     return {
-        "event_id": ":".join(("shopify", *parts)),
+        "event_id": ":".join(parts),
         "event_name": name,
         "occurred_at": created if action == "create" else delivery.triggered_at or changed or created,
         "platform": "shopify",

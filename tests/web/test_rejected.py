@@ -1,0 +1,134 @@
+"""`/v1/rejected` over real sockets."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tests.harness import Api, ServerProcess
+from tests.sources.shopify_samples import order
+from tests.web.expect import ok, problem
+from tests.web.senders import SHOP, call, made, rejected, today, webhook
+from tests.web.site import Site
+
+
+def refused_order(api: Api, source: dict[str, Any], number: int) -> dict[str, Any]:
+    """An order with a topic that the source does not map; what is kept of it."""
+    answer = webhook(api, source, order(id=number), X_Shopify_Topic="orders/paid")
+    assert ok(answer)["status"] == "rejected"
+    return rejected(api, source)[0]
+
+
+def mend(api: Api, source: dict[str, Any], name: str) -> None:
+    ok(api.patch(f"/v1/sources/{source['id']}", {"settings": {"topics": {"orders/paid": name}}}))
+
+
+def test_a_payload_is_taken_in_after_a_fix_and_delivered_like_any_event(api: Api, site: Site) -> None:
+    source = made(api, "shopify", site.name)
+    site.create()
+    kept = refused_order(api, source, 9001)
+    answer = api.post(f"/v1/rejected/{kept['id']}/reingest")
+    problem(answer, 422, "no_mapping")
+    mend(api, source, site.name)
+    made_event = ok(api.post(f"/v1/rejected/{kept['id']}/reingest"))
+    assert made_event["dedup_status"] == "accepted"
+    assert made_event["event_id"].startswith(f"shopify:{SHOP}:orders.paid:9001")
+    site.settled(made_event["event_id"], "delivered")
+    problem(api.get(f"/v1/rejected/{kept['id']}"), 404, "not_found")
+    assert rejected(api, source) == []
+    assert today(api, source) == {"accepted": 1, "duplicate": 0, "rejected": 1}
+
+
+def test_it_becomes_one_event_however_often_and_by_whomever_it_is_asked_for(api: Api, site: Site) -> None:
+    hook = made(api, "shopify", site.name)
+    kept = refused_order(api, hook, 9101)
+    mend(api, hook, site.name)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: api.post(f"/v1/rejected/{kept['id']}/reingest"), range(8)))
+    assert sorted(answer.status for answer in answers) == [200] + [404] * 7
+    assert today(api, hook)["accepted"] == 1
+
+
+def test_what_is_still_wrong_replaces_the_reason(api: Api, site: Site) -> None:
+    source = made(api, "shopify", site.name)
+    webhook(
+        api, source, order(id=9201, line_items="x", created_at="soon", updated_at="soon"), X_Shopify_Topic="orders/paid"
+    )
+    (kept,) = rejected(api, source)
+    assert kept["code"] == "no_mapping"
+    mend(api, source, site.name)
+    answer = problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 422, "invalid_time", pointer="/occurred_at")
+    (again,) = rejected(api, source)
+    assert (again["code"], again["detail"]) == ("invalid_time", answer["detail"])
+
+
+def test_a_bad_item_of_a_native_batch_is_kept_too(api: Api, site: Site) -> None:
+    bad = {"event_id": site.name, "properties": {"value": 1.10}}
+    ok(api.post("/v1/events/batch", {"events": [site.event(event_id=f"{site.name}_1"), bad]}), 202)
+    kept = ok(api.get("/v1/rejected"))["data"][0]
+    assert (kept["source_id"], kept["about"]) == (None, {"type": "native"})
+    assert (kept["code"], kept["pointer"]) == ("required", "/event_name")
+    assert ok(api.get(f"/v1/rejected/{kept['id']}"))["payload"] == bad
+    problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 422, "required", pointer="/event_name")
+
+
+def test_it_can_be_let_go(api: Api, site: Site) -> None:
+    source = made(api, "segment", site.name)
+    ok(call(api, "/v1/track", {}, source["key"]))
+    (kept,) = rejected(api, source)
+    assert api.delete(f"/v1/rejected/{kept['id']}").status == 204
+    assert rejected(api, source) == []
+    problem(api.delete(f"/v1/rejected/{kept['id']}"), 404, "not_found")
+    problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 404, "not_found")
+    (entry, *_) = ok(api.get("/v1/audit", target=kept["id"]))["data"]
+    assert entry["action"] == "rejected.discarded"
+
+
+def test_the_list_is_paged_newest_first_and_holds_no_payloads(api: Api, site: Site) -> None:
+    source = made(api, "segment", site.name)
+    ok(call(api, "/v1/batch", {"batch": list(range(5))}, source["key"]))
+    ids: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = ok(api.get("/v1/rejected", source_id=source["id"], limit=2, **cursor))
+        ids += [each["id"] for each in page["data"]]
+        assert all("payload" not in each for each in page["data"])
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert len(ids) == 5
+    assert ids == sorted(ids, reverse=True)
+
+
+def test_what_is_too_large_is_kept_in_part_and_cannot_be_taken_in_again(api: Api, site: Site) -> None:
+    source = made(api, "segment", site.name)
+    ok(call(api, "/v1/track", {"event": "x", "properties": {"text": "x" * 300_000}}, source["key"]))
+    (kept,) = rejected(api, source)
+    assert kept["code"] == "too_large"
+    assert "only the first 262144 of" in kept["about"]["withheld"]
+    assert len(ok(api.get(f"/v1/rejected/{kept['id']}"))["payload"]) == 262_144
+    problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 409, "not_kept_whole")
+
+
+def test_a_deleted_sources_payload_is_still_taken_in(api: Api, site: Site) -> None:
+    source = made(api, "shopify", site.name)
+    answer = webhook(api, source, order(id=9301, created_at="soon"), X_Shopify_Topic="orders/create")
+    assert ok(answer)["status"] == "rejected"
+    (kept,) = rejected(api, source)
+    assert api.delete(f"/v1/sources/{source['id']}").status == 204
+    problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 422, "invalid_time", pointer="/occurred_at")
+
+
+def test_where_nothing_personal_may_be_stored_the_payload_is_not_kept(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data") as server:
+        api = Api(server.url, server.key)
+        rules = ok(api.get("/v1/workspace"))["rules"]
+        ok(api.put("/v1/workspace", {"rules": rules | {"drop_pii": True}}))
+        source = made(api, "segment", "private")
+        ok(call(api, "/v1/identify", {"traits": "jane@example.com"}, source["key"]))
+        (kept,) = rejected(api, source)
+        assert "drop_pii" in kept["about"]["withheld"]
+        assert ok(api.get(f"/v1/rejected/{kept['id']}"))["payload"] == ""
+        problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 409, "not_kept_whole")
+        assert b"jane@example.com" not in server.database_file.read_bytes()
