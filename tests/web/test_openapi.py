@@ -18,7 +18,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.harness import Api, ReceiverThread, ServerProcess
+from tests.sources.shopify_samples import order
 from tests.web.expect import ok, problem
+from tests.web.senders import made as made_source
+from tests.web.senders import rejected, webhook
 from tests.web.site import Site
 from tracklayer.demo.receiver import Answer
 
@@ -69,6 +72,10 @@ def test_it_names_every_call_of_the_contract(document: dict[str, Any]) -> None:
         "POST /v1/replays/{replay_id}/cancel",
         *("GET /v1/secrets", "GET /v1/secrets/{name}", "PUT /v1/secrets/{name}", "DELETE /v1/secrets/{name}"),
         *("GET /v1/api-keys", "POST /v1/api-keys", "DELETE /v1/api-keys/{key_id}"),
+        *("GET /v1/sources", "POST /v1/sources", "POST /v1/sources/{source_id}/rotate-key"),
+        *(f"{method} /v1/sources/{{source_id}}" for method in ("GET", "PATCH", "DELETE")),
+        *("GET /v1/rejected", "GET /v1/rejected/{rejected_id}", "DELETE /v1/rejected/{rejected_id}"),
+        "POST /v1/rejected/{rejected_id}/reingest",
         *("GET /healthz", "GET /readyz", "GET /metrics"),
     }
     assert expected <= calls, expected - calls
@@ -104,7 +111,13 @@ def standing(other: ServerProcess, receiver: ReceiverThread) -> dict[str, Any]:
     key = ok(api.post("/v1/api-keys", {"name": "k", "scopes": ["events:read"]}), 201)
     replay = ok(api.post("/v1/dead-letters/replay", {"cause": "none", "per_second": 1}), 202)
     spare = site.create()
+    source = made_source(api, "shopify", "kept")
+    for number in (1, 2):
+        ok(webhook(api, source, order(id=number), X_Shopify_Topic="orders/paid"))
+    ok(api.patch(f"/v1/sources/{source['id']}", {"settings": {"topics": {"orders/paid": "openapi_other"}}}))
     return {
+        "source_id": source["id"],
+        "rejected_ids": [each["id"] for each in rejected(api, source)],
         "destination_id": made["id"],
         "event_id": deaths[0]["event_id"],
         "delivery_ids": [death["id"] for death in deaths],
@@ -137,6 +150,9 @@ BODIES: dict[str, Any] = {
     "POST /v1/audiences/{name}/test": {"user": {"external_id": "u_1"}},
     "PUT /v1/workspace": {"rules": {"default_region": "DE", "event_names": {"Paid": "purchase"}}},
     "POST /v1/api-keys": {"name": "k", "scopes": ["admin"]},
+    "POST /v1/sources": {"type": "segment", "name": "s", "settings": {"platform": "web"}},
+    "PATCH /v1/sources/{source_id}": {"name": "kept too"},
+    "POST /v1/sources/{source_id}/rotate-key": {"secret": "another-secret"},
 }
 
 
@@ -146,7 +162,10 @@ def test_every_call_answers_for_what_exists_as_the_document_says(
     calls = [(path, method) for path, methods in document["paths"].items() for method in methods]
     for path, method in sorted(calls, key=lambda call: call[1] == "delete"):  # deleting comes last
         name = f"{method.upper()} {path}"
-        values = standing | {"delivery_id": standing["delivery_ids"]["discard" in path]}
+        values = standing | {
+            "delivery_id": standing["delivery_ids"]["discard" in path],
+            "rejected_id": standing["rejected_ids"]["reingest" in path],
+        }
         if name == "DELETE /v1/destinations/{destination_id}":
             values["destination_id"] = standing["spare"]
         body = standing["draft"] if name in _DRAFTED else BODIES.get(name)
@@ -168,7 +187,7 @@ def _path_parameters(operation: dict[str, Any]) -> list[dict[str, Any]]:
 def test_whatever_the_document_allows_is_answered_as_it_says_and_never_with_a_fault(
     generated: Any, other: ServerProcess, standing: dict[str, Any]
 ) -> None:
-    existing = standing | {"delivery_id": standing["delivery_ids"][2]}
+    existing = standing | {"delivery_id": standing["delivery_ids"][2], "rejected_id": standing["rejected_ids"][0]}
     headers = {"Authorization": f"Bearer {other.key}"}
     for found in generated.get_all_operations():
 
