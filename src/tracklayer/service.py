@@ -142,30 +142,7 @@ class Service:
         self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
         self.workspaces = Workspaces(self.catalog, rules, self.audit, self.clock)
         self.storage = Storage(self._database, settings.data_dir)
-        source_store, rejected_store = SourceStore(self._database), RejectedStore(self._database)
-        self._source_counting = SourceCounting(source_store, self.clock)
-        self.sources = Sources(source_store, self._source_counting, vault, self.audit, self.clock, self.ids)
-        self.intake = Intake(
-            self.catalog,
-            self.ingest,
-            source_store,
-            rejected_store,
-            self._source_counting,
-            self.metrics,
-            self.ids,
-            self.input_limits,
-        )
-        self.rejected = RejectedPayloads(
-            rejected_store,
-            self.sources,
-            self.intake,
-            self.ingest,
-            self.history,
-            self._source_counting,
-            self.audit,
-            self.clock,
-            dedup_window=settings.dedup_window,
-        )
+        self._take_from_sources(vault)
         self.keys = Keys(self.catalog, configuration, self.audit, self.clock, self.ids)
         self.secrets = Secrets(self.catalog, configuration, self.engine, vault, self.audit, self.clock)
         self.destinations = Destinations(
@@ -208,6 +185,33 @@ class Service:
         self.started_at = self.clock.now()
         self._lock: TextIO | None = None
         self._running = False
+
+    def _take_from_sources(self, vault: Vault) -> None:
+        """Build what takes in what sources send."""
+        source_store, rejected_store = SourceStore(self._database), RejectedStore(self._database)
+        self._source_counting = SourceCounting(source_store, self.clock)
+        self.sources = Sources(source_store, self._source_counting, vault, self.audit, self.clock, self.ids)
+        self.intake = Intake(
+            self.catalog,
+            self.ingest,
+            source_store,
+            rejected_store,
+            self._source_counting,
+            self.metrics,
+            self.ids,
+            self.input_limits,
+        )
+        self.rejected = RejectedPayloads(
+            rejected_store,
+            self.sources,
+            self.intake,
+            self.ingest,
+            self.history,
+            self._source_counting,
+            self.audit,
+            self.clock,
+            dedup_window=self.settings.dedup_window,
+        )
 
     async def prepare(self) -> str | None:
         """Open the store and load the catalog, without delivering; answers the first admin key where it made one."""
