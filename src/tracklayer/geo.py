@@ -33,7 +33,10 @@ class GeoFile:
             self._reader = maxminddb.open_database(path)
             self.kind = self._reader.metadata().database_type  # such as "GeoLite2-City"
         except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
-            raise Invalid(f"{path} cannot be used: expected a database in MaxMind's format ({error})") from error
+            why = (isinstance(error, OSError) and error.strerror) or "it is none"
+            raise Invalid(
+                f"TRACKLAYER_GEO_FILE = '{path}' cannot be used: expected a database in MaxMind's format ({why})"
+            ) from error
         self.place = lru_cache(maxsize=REMEMBERED)(self._place)
 
     def close(self) -> None:
