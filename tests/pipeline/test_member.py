@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracklayer.errors import Invalid
-from tracklayer.pipeline.member import MAX_ERRORS, LineError, member_fields, member_key, read_members_csv
+from tracklayer.pipeline.member import MAX_ERRORS, LineError, email_member, member_fields, member_key, read_members_csv
 
 HASH = hashlib.sha256(b"jane@example.com").hexdigest()
 
@@ -116,3 +116,10 @@ def test_ids_that_are_written_as_csv_come_back(ids: list[str]) -> None:
     file = io.StringIO()
     csv.writer(file).writerows([["external_id"], *([each] for each in ids)])
     assert read_members_csv(file.getvalue()).members == list(dict.fromkeys(f"id:{each.strip()}" for each in ids))
+
+
+def test_a_known_address_names_a_member_and_anything_else_nobody() -> None:
+    assert email_member({"email": "Jane@example.com"}) == f"email:{HASH}"
+    assert email_member({"email": None, "email_hash": HASH}) == f"email:{HASH}"
+    assert email_member({"email": "n/a", "email_hash": HASH}) is None
+    assert email_member({"plan": "pro"}) is None
