@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.virtual_time import in_virtual_time
 from tests.world import World, running
-from tracklayer.model.event import Event
+from tracklayer.model.event import Event, event_to_json
 
 AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 Version/17.4 Safari/604.1"
 
@@ -103,3 +103,19 @@ async def test_a_consent_that_is_withdrawn_while_a_delivery_waits_keeps_it_from_
         delivery = await world.delivery("e_1")
         assert delivery.state.value == "suppressed"
         assert "ad_storage is denied" in (delivery.reason or "")
+
+
+@in_virtual_time
+async def test_where_personal_data_are_dropped_hashes_stay_and_nothing_is_brought_back(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await identify(world, email="Ann@Shop.example", plan="gold")
+        await world.service.workspaces.save_rules(world.workspace_id, {"drop_pii": True}, "test")
+        await world.send("e_1", user_id="u_1", context={"ip": "203.0.113.7"})
+        await world.send("i_2", event_name="identify", user_id="u_2", context={"traits": {"email": "bo@shop.example"}})
+        await world.send("e_2", user_id="u_2")
+        event = await stored(world, "e_1")
+        assert "email" not in event.user_data
+        assert len(event.user_data["email_hash"]) == 64
+        assert "ip" not in event.context
+        assert b"shop.example" not in event_to_json(event)
+        assert b"bo@shop.example" not in event_to_json(await stored(world, "e_2"))

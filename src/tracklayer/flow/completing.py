@@ -1,4 +1,7 @@
-"""A clean event made whole by what is known of its user: remember → facts → enrich → consent."""
+"""A clean event made whole by what is known of its user: remember → facts → enrich → consent → drop what is personal.
+
+An event comes here with its personal data (`WorkspaceRules.before_enriching`): enriching needs them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from tracklayer.model.facts import FactKeys, fact_keys
 from tracklayer.model.profile import ProfileUpdate, consent_keys
 from tracklayer.model.work import Candidate
 from tracklayer.pipeline.consent import with_consent
+from tracklayer.pipeline.personal import drop_personal
 from tracklayer.pipeline.remember import profile_updates
 from tracklayer.store.facts import Memory
 
@@ -27,7 +31,7 @@ class Completing:
 
         So an event knows what an `identify` in the same request says, also one that comes behind it.
         """
-        self._remember(memory, ((item, profile_updates(item.event, item.received_at)) for item in items))
+        self._remember(memory, ((item, profile_updates(self._kept(item), item.received_at)) for item in items))
         keys = [self._keys(item) for item in items]
         wanted: dict[str, set[FactKeys]] = {}
         for item, each in zip(items, keys, strict=True):
@@ -39,7 +43,7 @@ class Completing:
             known = facts[item.workspace_id, each]
             enriched = self._enriching.enrich(tenant, item.event, known)
             consented = with_consent(enriched, known.consent, tenant.rules.consent_defaults, gpc=item.gpc)
-            events.append(consented.event)
+            events.append(drop_personal(consented.event) if tenant.rules.drop_pii else consented.event)
             if consented.to_remember:
                 updates = [
                     ProfileUpdate(user_key=key, consent=dict(consented.to_remember), at=consented.at)
@@ -48,6 +52,11 @@ class Completing:
                 said.append((item, updates))
         self._remember(memory, said)
         return events
+
+    def _kept(self, item: Candidate) -> Event:
+        """What may be kept of an event, as it came."""
+        drops = self._catalog.tenant(item.workspace_id).rules.drop_pii
+        return drop_personal(item.event) if drops else item.event
 
     def _keys(self, item: Candidate) -> FactKeys:
         return fact_keys(item.event, members=bool(self._catalog.tenant(item.workspace_id).audiences.static))

@@ -32,6 +32,11 @@ class WorkspaceRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     clock_skew: bool = True  # correct occurred_at by the sender's `sent_at`
 
     @cached_property
+    def before_enriching(self) -> WorkspaceRules:
+        """The same for an event that is still to be enriched, which needs its ip: `drop_pii` comes after that."""
+        return msgspec.structs.replace(self, drop_pii=False) if self.drop_pii else self
+
+    @cached_property
     def names_by_key(self) -> dict[str, str | None]:
         """`event_names`, by the keys under which `pipeline.event_names` looks them up."""
         return {name_key(alias): name for alias, name in self.event_names.items()}

@@ -157,8 +157,9 @@ class Intake:
         await self._store.note_webhook(source.id, webhook_id, now)
 
     def event(self, workspace_id: str, fields: Json, *, now: float, new_id: Callable[[], str]) -> Event:
-        """The canonical event by the workspace's rules. Raises `Invalid`."""
-        return normalize(fields, now=now, new_id=new_id, rules=self._catalog.tenant(workspace_id).rules)
+        """The canonical event by the workspace's rules, for `Ingest.accept`. Raises `Invalid`."""
+        rules = self._catalog.tenant(workspace_id).rules.before_enriching
+        return normalize(fields, now=now, new_id=new_id, rules=rules)
 
     def _check_size(self, payload: Json) -> None:
         size = len(encoded(payload))

@@ -90,7 +90,7 @@ class IngestApp:
         """Take one event in; answered once it and its deliveries are durable."""
         service = self._service
         now = service.clock.now()
-        rules = service.catalog.tenant(workspace_id).rules
+        rules = service.catalog.tenant(workspace_id).rules.before_enriching
         event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
         (answer,) = await service.ingest.accept(workspace_id, [event], now=now, size=len(body), gpc=gpc)
         received_at = rfc3339(answer.received_at) if answer.duplicate else event.received_at
@@ -100,7 +100,7 @@ class IngestApp:
         """Take up to 500 events in; a bad one does not spoil the good ones."""
         service = self._service
         now = service.clock.now()
-        rules = service.catalog.tenant(workspace_id).rules
+        rules = service.catalog.tenant(workspace_id).rules.before_enriching
         parsed = parse_batch(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
         events = [each for each in parsed if isinstance(each, Event)]
         accepted = await service.ingest.accept(workspace_id, events, now=now, size=len(body), gpc=gpc) if events else []
