@@ -225,7 +225,7 @@ async def test_of_many_that_come_together_none_slips_through(tmp_path: Path, mon
     monkeypatch.setattr("tracklayer.operate.replays.KEPT", 2)
     async with dead(tmp_path, 2) as world:
         came = await asyncio.gather(*(start(world, per_second=0.01) for _ in range(4)), return_exceptions=True)
-        assert [isinstance(each, Conflict) for each in came] == [False, False, True, True]
+        assert sum(isinstance(each, Conflict) for each in came) == 2
         elsewhere = world.service.replays.start("ws_other", DeliveryFilter(), "rerender", per_second=None, author="kim")
         assert (await elsewhere).total == 0  # who belongs to another workspace does not wait for these
 
