@@ -149,3 +149,16 @@ async def test_audiences_are_there_again_after_a_restart(tmp_path: Path) -> None
         await make(world, "web", {"platform": "web"})
     async with running(tmp_path) as world:
         assert await segment(world, platform="web") == ["web"]
+
+
+@in_virtual_time
+async def test_an_address_counts_also_where_it_is_dropped_before_it_is_stored(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        audiences = await make(world, "shops", {"user_data.email": {"$suffix": "@shop.example"}})
+        await world.service.workspaces.save_rules(world.workspace_id, {"drop_pii": True}, KIM)
+        event = {"event_name": "purchase", "user_data": {"email": "a@shop.example"}}
+        assert (await audiences.test_event(world.workspace_id, "shops", event)).member
+        await world.send("ord_1", user_data={"email": "a@shop.example"})
+        stored = await world.service.history.event(world.workspace_id, "ord_1")
+        assert stored is not None
+        assert stored.event.segment == ["shops"]

@@ -166,7 +166,7 @@ class Audiences:
         return Belonging(member=failed is None, reason=reason, steps=steps)
 
     def _normalized(self, workspace_id: str, fields: Mapping[str, Json]) -> Event:
-        rules = self._catalog.tenant(workspace_id).rules
+        rules = self._catalog.tenant(workspace_id).rules.before_enriching
         return normalize(fields, now=self._clock.now(), new_id=lambda: "unstored", rules=rules)
 
     async def _audience(self, workspace_id: str, name: str) -> Audience:
