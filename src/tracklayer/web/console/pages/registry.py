@@ -13,6 +13,7 @@ from tracklayer.web.console.pages.destination_care import DestinationCarePages
 from tracklayer.web.console.pages.destinations import DestinationsPages
 from tracklayer.web.console.pages.editor import EditorPages
 from tracklayer.web.console.pages.events import EventsPages
+from tracklayer.web.console.pages.rejected import RejectedPages
 from tracklayer.web.console.pages.session import SessionPages
 from tracklayer.web.console.pages.settings import ApiKeyPages, SecretPages
 from tracklayer.web.console.pages.sources import SourcePages
@@ -33,4 +34,5 @@ PAGES: tuple[type[Controller], ...] = (
     AccountPages,
     AuditPages,
     ComponentsPage,
+    RejectedPages,
 )
