@@ -163,6 +163,7 @@ class Service:
             self._queue,
             self.engine,
             attempter,
+            profiles.consent_now,
             self.audit,
             self.clock,
         )

@@ -14,6 +14,7 @@ from tracklayer.catalog import Catalog, Destination
 from tracklayer.errors import Conflict, NotFound
 from tracklayer.flow.attempt import Attempter, Unsendable
 from tracklayer.flow.engine import Engine
+from tracklayer.flow.routing import ConsentNow, admit, remembered_for
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import Json
 from tracklayer.model.work import Attempt, KeptRequest, Work
@@ -47,7 +48,7 @@ class BodyDiff(msgspec.Struct, frozen=True, kw_only=True):
     delivery_id: str
     as_sent: str | None
     rerendered: str | None
-    error: str | None  # why it cannot be rendered now
+    error: str | None  # why nothing would be sent
     diff: str  # unified; empty where nothing changes
 
 
@@ -70,6 +71,7 @@ class DeadLetters:
         queue: Queue,
         engine: Engine,
         attempter: Attempter,
+        consent_now: ConsentNow,
         audit: Audit,
         clock: Clock,
     ) -> None:
@@ -79,6 +81,7 @@ class DeadLetters:
         self._queue = queue
         self._engine = engine
         self._attempter = attempter
+        self._consent_now = consent_now
         self._audit = audit
         self._clock = clock
 
@@ -202,25 +205,31 @@ class DeadLetters:
     async def _diff(self, delivery: StoredDelivery, mode: Mode) -> BodyDiff:
         letter = await self._letter(delivery)
         sent = _text(letter.request)
-        again, error = (sent, None) if mode == "as_sent" else await self._rerendered(letter)
+        again, error = await self._resent(letter, sent, mode)
         diff = body_diff(sent, again, names=("as sent", "rerendered"))
         return BodyDiff(delivery_id=delivery.id, as_sent=sent, rerendered=again, error=error, diff=diff)
 
-    async def _rerendered(self, letter: DeadLetter) -> tuple[str | None, str | None]:
-        """The body that a rerender would send, secrets masked, and why it would not."""
-        stored = await self._history.event_of(letter.delivery)
-        if stored is None or letter.destination is None:
+    async def _resent(self, letter: DeadLetter, sent: str | None, mode: Mode) -> tuple[str | None, str | None]:
+        """The body that a replay would send, secrets masked, and why it would not."""
+        stored, destination = await self._history.event_of(letter.delivery), letter.destination
+        if stored is None or destination is None:
             return None, "the event or the destination is no longer there"
+        now = self._clock.now()
+        remembered = await remembered_for(destination, stored.event, self._consent_now)
+        admission = admit(destination, stored.event, now, remembered)
+        if admission.stopped is not None:
+            return None, admission.stopped
+        if mode == "as_sent" and not admission.redacted:
+            return sent, None
         work = Work(
             delivery_id=letter.delivery.id,
-            destination_id=letter.delivery.destination_id,
-            event=stored.event,
+            destination_id=destination.id,
+            event=admission.event,
             size=0,
             attempts=letter.delivery.attempts,
         )
         secrets = self._catalog.tenant(letter.delivery.workspace_id).secrets
-        now = self._clock.now()
-        prepared = self._attempter.prepare(letter.destination, work, secrets, now=now)
+        prepared = self._attempter.prepare(destination, work, secrets, now=now)
         error = prepared.failure.detail if isinstance(prepared, Unsendable) else None
         ready = prepared.prepared if isinstance(prepared, Unsendable) else prepared
         return (_text(self._attempter.keep(ready, now)) if ready else None), error

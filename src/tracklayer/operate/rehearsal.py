@@ -15,7 +15,7 @@ from tracklayer.errors import at
 from tracklayer.flow.attempt import Attempted, Attempter, Prepared, Unsendable
 from tracklayer.flow.engine import Engine
 from tracklayer.flow.report import log_attempt
-from tracklayer.flow.routing import NOTHING, Admission, ConsentNow, admit
+from tracklayer.flow.routing import NOTHING, Admission, ConsentNow, admit, remembered_for
 from tracklayer.flow.settlement import settle_test
 from tracklayer.identity import IdFactory
 from tracklayer.model.delivery import DeliveryState, Failure, Response
@@ -108,7 +108,8 @@ class Rehearsals:
         """
         destination = await self._destinations.proposed(workspace_id, destination_id, overrides, version)
         event = event or self.event(workspace_id, None)
-        return self._previewed(destination, event, remembered=await self._remembered(destination, event))
+        remembered = await remembered_for(destination, event, self._consent_now)
+        return self._previewed(destination, event, remembered=remembered)
 
     def rehearse_draft(
         self,
@@ -150,7 +151,8 @@ class Rehearsals:
         """
         destination = self._destinations.get(workspace_id, destination_id)
         work = self._work(destination, self.event(workspace_id, event))
-        admission = await self._admission(destination, work.event)
+        remembered = await remembered_for(destination, work.event, self._consent_now)
+        admission = admit(destination, work.event, self._clock.now(), remembered)
         rehearsal = self._gate(destination, work.event, admission)
         rule = _stops(rehearsal)
         if rule is None:
@@ -180,14 +182,6 @@ class Rehearsals:
         if rehearsal.consent is None or not rehearsal.consent.allowed:
             return rehearsal
         return self._prepare(destination, self._work(destination, admission.event), rehearsal, stand_ins)
-
-    async def _admission(self, destination: Destination, event: Event) -> Admission:
-        return admit(destination, event, self._clock.now(), await self._remembered(destination, event))
-
-    async def _remembered(self, destination: Destination, event: Event) -> Remembered:
-        if not destination.asks_for_consent:
-            return NOTHING
-        return await self._consent_now(destination.record.workspace_id, event)
 
     def _gate(self, destination: Destination, event: Event, admission: Admission) -> Rehearsal:
         """Filter, consent and suppression, as routing does them, each with its reason."""

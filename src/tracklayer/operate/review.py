@@ -10,6 +10,7 @@ import msgspec
 
 from tracklayer.catalog import Catalog, Destination
 from tracklayer.flow.attempt import Attempter, Prepared, Unsendable
+from tracklayer.flow.routing import admit
 from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.work import KeptRequest, Work
 from tracklayer.operate.body_diff import body_diff, line_diff
@@ -190,8 +191,10 @@ class Reviews:
         return _Outcome(exact, self._attempter.keep(ready, self._clock.now()), error)
 
     def _prepare(self, destination: Destination, event: Event, secrets: Mapping[str, str]) -> Prepared | Unsendable:
-        work = Work(delivery_id="dlv_review", destination_id=destination.id, event=event, size=0)
-        return self._attempter.prepare(destination, work, secrets, now=self._clock.now())
+        now = self._clock.now()
+        left = admit(destination, event, now).event  # what consent leaves of it
+        work = Work(delivery_id="dlv_review", destination_id=destination.id, event=left, size=0)
+        return self._attempter.prepare(destination, work, secrets, now=now)
 
     def _secrets(self, destination: Destination) -> dict[str, str]:
         return self._catalog.tenant(destination.record.workspace_id).secrets

@@ -20,6 +20,7 @@ from tracklayer.service import Service
 from tracklayer.web.api.access import KeysController, SecretsController
 from tracklayer.web.api.audiences import AudiencesController
 from tracklayer.web.api.audit import audit
+from tracklayer.web.api.consent import ConsentController
 from tracklayer.web.api.deliveries import DeadLettersController, DeliveriesController
 from tracklayer.web.api.destinations import DestinationsController
 from tracklayer.web.api.events import EventsController
@@ -82,6 +83,7 @@ def _api(service: Service, renderer: Renderer) -> Litestar:
     return Litestar(
         route_handlers=[
             EventsController,
+            ConsentController,
             DestinationsController,
             DeliveriesController,
             DeadLettersController,
