@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench import pages, templates
+from bench import completing, pages, templates
 from bench.machine import inspect
 from bench.report import document, page
 from bench.subjects import ROOT, Baseline, Subject, TrackLayer, baseline_lacks
@@ -31,6 +31,7 @@ TRIAL_NAMES = ("single", "batch", "steady")
 SERVER_NAMES = ("tracklayer", "against", "baseline")
 TEMPLATES = "templates"  # no server: the template language alone
 PAGES = "pages"  # the console over a full database
+COMPLETING = "completing"  # making events whole: everything on beside everything off
 QUICK = 20  # a quick run does this part of the work
 
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped then, too
     written: dict[str, object] = {}
     has_faults = False
-    if not options.only or set(options.only) - {TEMPLATES, PAGES}:
+    if not options.only or set(options.only) - {TEMPLATES, PAGES, COMPLETING}:
         has_faults = measure_flow(options, written)
     if not options.only or TEMPLATES in options.only:
         measured = templates.measure(quick=options.quick, say=saying(TEMPLATES))
@@ -51,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = pages.measure(pages.DELIVERIES // size, pages.REPEATS, say=saying(PAGES), data_dir=options.data_dir)
         sys.stdout.write(pages.page(found) + "\n")
         written[PAGES] = pages.document(found)
+    if not options.only or COMPLETING in options.only:
+        both = completing.measure(quick=options.quick, say=saying(COMPLETING), data_dir=options.data_dir)
+        sys.stdout.write(completing.page(both) + "\n")
+        written[COMPLETING] = completing.document(both)
     if options.json:
         options.json.write_text(json.dumps(written, indent=2) + "\n")
     return int(has_faults)
@@ -92,8 +97,8 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         action="append",
         default=[],
-        choices=[*TRIAL_NAMES, *SERVER_NAMES, TEMPLATES, PAGES],
-        help="this trial or server, the templates, or the console's pages; repeat it",
+        choices=[*TRIAL_NAMES, *SERVER_NAMES, TEMPLATES, PAGES, COMPLETING],
+        help="this trial or server, the templates, the console's pages, or completing events; repeat it",
     )
     add("--server", metavar="COMMAND", help="how to start the server under test (default: python -m tracklayer serve)")
     add("--against", type=Path, metavar="PATH", help="measure another checkout too, turn by turn, and print the ratio")

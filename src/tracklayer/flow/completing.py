@@ -11,7 +11,7 @@ from tracklayer.catalog import Catalog
 from tracklayer.flow.enriching import Enriching
 from tracklayer.model.event import Event
 from tracklayer.model.facts import FactKeys, fact_keys
-from tracklayer.model.profile import ProfileUpdate, consent_keys
+from tracklayer.model.profile import ProfileUpdate, consent_keys, is_news
 from tracklayer.model.work import Candidate
 from tracklayer.pipeline.consent import with_consent
 from tracklayer.pipeline.personal import drop_personal
@@ -44,7 +44,7 @@ class Completing:
             enriched = self._enriching.enrich(tenant, item.event, known)
             consented = with_consent(enriched, known.consent, tenant.rules.consent_defaults, gpc=item.gpc)
             events.append(drop_personal(consented.event) if tenant.rules.drop_pii else consented.event)
-            if consented.to_remember:
+            if is_news(known.consent, consented.to_remember, consented.at):
                 updates = [
                     ProfileUpdate(user_key=key, consent=dict(consented.to_remember), at=consented.at)
                     for key in consent_keys(item.event.user_data)

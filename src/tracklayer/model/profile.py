@@ -92,6 +92,11 @@ def merge_profile(known: Profile, update: ProfileUpdate) -> Profile:
     return Profile(traits=traits, consent=consent, group=group)
 
 
+def is_news(known: Mapping[str, tuple[str, float]], said: Mapping[str, str], at: float) -> bool:
+    """Whether what was `said` of consent at `at` would change what is `known` of it."""
+    return any(_is_news(known.get(category), state, at) for category, state in said.items())
+
+
 def _is_key(value: Json, longest: int) -> bool:
     return type(value) is str and 0 < len(value) <= longest and "\0" not in value  # SQLite's JSON ends at a NUL
 
