@@ -36,6 +36,7 @@ WORK = (
     Link("Deliveries", "/deliveries", "send", "l"),
     Link("Dead letters", "/dead-letters", "inbox", "x"),
     Link("Destinations", "/settings/destinations", "target", "d"),
+    Link("Audiences", "/audiences", "person", "u"),
     Link("Sources", "/settings/sources", "source", "o"),
 )
 CARE = (

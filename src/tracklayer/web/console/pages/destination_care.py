@@ -20,7 +20,7 @@ from tracklayer.operate.snippets import snippets
 from tracklayer.service import Service
 from tracklayer.web.console.access import signed_in, visitor
 from tracklayer.web.console.pages.destination_tabs import frame_of
-from tracklayer.web.console.pages.forms import problems_of, read_json, version_seen
+from tracklayer.web.console.pages.forms import problems_of, read_object, version_seen
 from tracklayer.web.console.rendering import inside, render, see
 
 AnyRequest = Request[Any, Any, Any]
@@ -115,7 +115,9 @@ class DestinationCarePages(Controller):
         form = await request.form()
         try:
             with at("filter"):
-                event_filter = _object(str(form.get("filter", "")))
+                event_filter = read_object(
+                    str(form.get("filter", "")), 'a filter is an object, such as {"event_name": ["purchase"]}'
+                )
             await service.destinations.suppress(
                 who.workspace_id,
                 destination_id,
@@ -250,19 +252,6 @@ async def _settings(
         problem=problem,
         as_json=config_json(destination.plan.config),
     )
-
-
-def _object(text: str) -> dict[str, Json]:
-    """A filter as it was typed; nothing is every event."""
-    if not text.strip():
-        return {}
-    try:
-        value = read_json(text)
-    except ValueError as error:
-        raise Invalid(f"this is not JSON: {error}", pointer="") from error
-    if not isinstance(value, dict):
-        raise Invalid('a filter is an object, such as {"event_name": ["purchase"]}.', pointer="")
-    return value
 
 
 def _until(text: str, now: float) -> float | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from tracklayer.errors import TrackLayerError
+from tracklayer.errors import Invalid, TrackLayerError
 from tracklayer.model.event import Json, decode_json
 from tracklayer.web.console.words import sentence
 
@@ -20,6 +20,14 @@ def problems_of(error: TrackLayerError | None) -> dict[str, str]:
     if error is None:
         return {}
     return {(error.pointer or "").strip("/").partition("/")[0]: sentence(error.detail)}
+
+
+def placed_problems_of(error: TrackLayerError | None) -> dict[str, str]:
+    """As `problems_of`, for fields that hold JSON: what is said begins with the place in the field."""
+    if error is None:
+        return {}
+    field, _, place = (error.pointer or "").strip("/").partition("/")
+    return {field: f"At /{place}: {sentence(error.detail)}" if place else sentence(error.detail)}
 
 
 def version_seen(form: Mapping[str, object], field: str) -> int | None:
@@ -36,3 +44,16 @@ def read_json(text: str) -> Json:
         with suppress(RecursionError):
             json.loads(text)  # says it with line and column
         raise ValueError(str(error)) from error
+
+
+def read_object(text: str, expected: str) -> dict[str, Json]:
+    """A JSON object as it was typed; nothing is an empty one. Raises `Invalid`, which says what was `expected`."""
+    if not text.strip():
+        return {}
+    try:
+        value = read_json(text)
+    except ValueError as error:
+        raise Invalid(f"this is not JSON: {error}", pointer="") from error
+    if not isinstance(value, dict):
+        raise Invalid(f"{expected}.", pointer="")
+    return value

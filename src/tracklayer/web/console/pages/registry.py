@@ -5,8 +5,10 @@ from __future__ import annotations
 from litestar import Controller
 
 from tracklayer.web.console.pages.account import AccountPages
+from tracklayer.web.console.pages.audiences import AudiencePages
 from tracklayer.web.console.pages.audit import AuditPages
 from tracklayer.web.console.pages.components import ComponentsPage
+from tracklayer.web.console.pages.consent import ConsentPages
 from tracklayer.web.console.pages.dead_letters import DeadLettersPages
 from tracklayer.web.console.pages.deliveries import DeliveriesPages
 from tracklayer.web.console.pages.destination_care import DestinationCarePages
@@ -32,6 +34,8 @@ PAGES: tuple[type[Controller], ...] = (
     ApiKeyPages,
     SecretPages,
     AccountPages,
+    AudiencePages,
+    ConsentPages,
     AuditPages,
     ComponentsPage,
     RejectedPages,

@@ -1,4 +1,4 @@
-"""`/settings/workspace`: who belongs to it, what holds in it, how much room it takes."""
+"""`/settings/workspace`: who belongs to it, the rules for its events, what holds in it, how much room it takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tracklayer.operate.people import link_path
 from tracklayer.service import Service
 from tracklayer.settings import Settings, settings_table
 from tracklayer.web.console.access import origin_of, signed_in, visitor
-from tracklayer.web.console.pages.forms import problems_of
+from tracklayer.web.console.pages.forms import placed_problems_of, problems_of
+from tracklayer.web.console.pages.rules_form import ENRICHERS, RulesForm, form_of, rules_of, typed_form
 from tracklayer.web.console.rendering import render, see
 from tracklayer.web.problems import status_of
 
@@ -62,6 +63,16 @@ class WorkspacePages(Controller):
         """The whole page."""
         return await _workspace(request, service)
 
+    @post("/rules", status_code=200)
+    async def save_rules(self, request: AnyRequest, service: Service) -> Response[str]:
+        """Replace the rules."""
+        who, form = visitor(request), typed_form(await request.form())
+        try:
+            await service.workspaces.save_rules(who.workspace_id, rules_of(form), who.name)
+        except Invalid as error:
+            return await _workspace(request, service, rules=form, rules_error=error)
+        return see(request, "/settings/workspace?saved=rules")
+
     @post("/invitations", status_code=200)
     async def invite(self, request: AnyRequest, service: Service) -> Response[str]:
         """Make a one-time link; this answer alone shows it."""
@@ -94,12 +105,15 @@ async def _workspace(
     error: TrackLayerError | None = None,
     email: str = "",
     link: Link | None = None,
+    rules: RulesForm | None = None,
+    rules_error: Invalid | None = None,
 ) -> Response[str]:
     workspace_id = visitor(request).workspace_id
+    refused = error or rules_error
     return render(
         request,
         "settings/workspace.html",
-        status=status_of(error) if error else 200,
+        status=status_of(refused) if refused else 200,
         workspace=service.keys.workspace_of(workspace_id),
         people=await service.people.all(workspace_id),
         destinations=len(service.destinations.all(workspace_id)),
@@ -108,6 +122,10 @@ async def _workspace(
         email=email,
         link=link,
         problems=problems_of(error),
+        rules=rules or form_of(service.workspaces.rules(workspace_id)),
+        rule_problems=placed_problems_of(rules_error),
+        enrichers=ENRICHERS,
+        saved=request.query_params.get("saved") == "rules",
     )
 
 
