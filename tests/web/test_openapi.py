@@ -134,6 +134,7 @@ def standing(other: ServerProcess, receiver: ReceiverThread) -> dict[str, Any]:
 BODIES: dict[str, Any] = {
     "POST /v1/events": {"event_name": "openapi_other", "properties": {"value": 1.5}},
     "POST /v1/events/batch": {"events": [{"event_name": "openapi_other"}, {"bad": True}]},
+    "POST /v1/consent/test": {"event": {"event_name": "openapi_other", "consent": {"ad_storage": True}}},
     "POST /v1/destinations/{destination_id}/compare": {"template": "{}"},
     "POST /v1/destinations/{destination_id}/preview": {"event": {"event_name": "openapi"}},
     "POST /v1/destinations/{destination_id}/test": {"event": {"event_name": "openapi"}},

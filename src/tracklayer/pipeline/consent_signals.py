@@ -27,7 +27,7 @@ LONGEST_NAME = 100  # characters of such a category
 
 _GOOGLE = (*AD_CATEGORIES, "analytics_storage", "functionality_storage", "personalization_storage", "security_storage")
 _BY_KEY = {name.replace("_", ""): name for name in _GOOGLE}
-_SAYS_NOTHING = ("", "unspecified", "unknown")
+_SAYS_NOTHING = ("unspecified", "unknown")  # as the Google Ads API has them
 _NO_CATEGORY = ("wait_for_update", "region")  # settings beside the categories of a Consent Mode command
 
 
@@ -41,7 +41,7 @@ def plain_consent(value: Json) -> States:
     flat: States = {}
     groups: dict[str, States] = {}
     for name, said in given.items():
-        if type(said) is dict:
+        if type(said) is dict and said:
             groups[name] = _states(said, ("consent", name))
         else:
             _put(flat, name, said, ("consent",))
@@ -95,7 +95,7 @@ def _states(given: Mapping[str, Json], place: tuple[str, ...]) -> States:
 
 def _put(into: States, name: str, said: Json, place: tuple[str, ...]) -> None:
     """Add what is said of one category, unless it is nothing. Raises `Invalid`."""
-    if name in _NO_CATEGORY or said is None:
+    if name in _NO_CATEGORY:
         return
     state = _state(said)
     if state is not None:

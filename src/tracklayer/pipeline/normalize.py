@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tracklayer.errors import Invalid, pointer
+from tracklayer.errors import Invalid
 from tracklayer.model.event import Event, Json
 from tracklayer.model.event_time import parse_event_time
 from tracklayer.model.moment import rfc3339
@@ -21,12 +21,12 @@ from tracklayer.pipeline.bounds import (
     check_nested,
     identifier,
     json_object,
-    kind_of,
     text_of,
     wrong_kind,
 )
 from tracklayer.pipeline.changes import Changes, free_name, note_change, with_changes
 from tracklayer.pipeline.clock_skew import correct_clock
+from tracklayer.pipeline.consent_signals import plain_consent
 from tracklayer.pipeline.event_names import canonical_name
 from tracklayer.pipeline.money_and_places import IN_PROPERTIES, IN_USER_DATA, amend
 from tracklayer.pipeline.personal import clean_email, clean_phone, drop_personal, hash_contact
@@ -65,7 +65,7 @@ def normalize(fields: Json, *, now: float, new_id: Callable[[], str], rules: Wor
         segment=_segment(fields.get("segment")),
         user_data=_user_data(fields, extra, rules, changes),
         properties=_properties(properties, f"/{properties_name}", changes),
-        consent=_consent(fields.get("consent")),
+        consent=dict(plain_consent(fields.get("consent"))),
         context=_context(fields.get("context"), extra, changes),  # last: by now both are complete
     )
     return drop_personal(event) if rules.drop_pii else event
@@ -164,24 +164,6 @@ def _user_data(
     if superseded:
         extra["user_data"] = superseded
     return user
-
-
-def _consent(value: Json) -> dict[str, Json]:
-    consent = {}
-    for category, state in json_object(value, "/consent").items():
-        word = state.lower() if type(state) is str else state
-        if word is True or word == "granted":
-            consent[category] = "granted"
-        elif word is False or word == "denied":
-            consent[category] = "denied"
-        else:
-            shown = f'"{state[:40]}"' if type(state) is str else kind_of(state)
-            raise Invalid(
-                f"consent for {category[:40]} is {shown}: expected granted, denied, true or false",
-                code="invalid_consent",
-                pointer=pointer("consent", category),
-            )
-    return consent
 
 
 def _properties(value: Json, at: str, changes: Changes) -> dict[str, Json]:
