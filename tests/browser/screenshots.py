@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.stage import Stage, stage
+from tests.harness import Api
 
 ROOT = Path(__file__).parent.parent.parent
 THEMES = ("light", "dark")
@@ -61,6 +62,17 @@ def _event(shown: Stage) -> str:
 def _invitation(shown: Stage) -> str:
     link: str = shown.api.post("/v1/people/invitations", {}).body["url"]
     return link.removeprefix(shown.server.url)
+
+
+def _source(shown: Stage) -> str:
+    """The id of a source; the first time it is made, and sends a call that makes no event."""
+    known = shown.api.get("/v1/sources").body["data"]
+    if known:
+        return str(known[0]["id"])
+    made = shown.api.post("/v1/sources", {"type": "segment", "name": "Web shop"}).body
+    call = {"writeKey": made["key"], "properties": {"price": 18.5}, "userId": "u_1008"}
+    Api(shown.server.url, None).post("/v1/track", call)
+    return str(made["id"])
 
 
 def _open_drawer(page: Page) -> None:
@@ -114,7 +126,10 @@ SHOTS = (
     Shot("events", "/events"),
     Shot("events-of-a-user", "/events?q=u_1008"),
     Shot("event", _event),
+    Shot("source", lambda shown: f"/settings/sources/{_source(shown)}"),
     Shot("sources", "/settings/sources"),
+    Shot("rejected", lambda shown: f"/rejected?source_id={_source(shown)}"),
+    Shot("rejected-drawer", lambda shown: f"/rejected?source_id={_source(shown)}", _open_drawer),
     Shot("workspace", "/settings/workspace"),
     Shot("api-keys", "/settings/api-keys"),
     Shot("secrets", "/settings/secrets"),

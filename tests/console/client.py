@@ -80,6 +80,14 @@ class Console:
         headers = {"Content-Type": "application/x-www-form-urlencoded"} | ({"HX-Request": "true"} if htmx else {})
         return self._send("POST", path, urlencode(fields, doseq=True).encode(), headers)
 
+    def upload(self, path: str, form: Mapping[str, str], name: str, content: bytes) -> Page:
+        """Send a form with a file in its field `name`."""
+        fields = {"_csrf_token": self.csrf()} | dict(form)
+        parts = [f'name="{field}"\r\n\r\n{value}'.encode() for field, value in fields.items()]
+        parts.append(f'name="{name}"; filename="members.csv"\r\nContent-Type: text/csv\r\n\r\n'.encode() + content)
+        body = b"".join(b"--part\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts)
+        return self._send("POST", path, body + b"--part--\r\n", {"Content-Type": "multipart/form-data; boundary=part"})
+
     def follow(self, page: Page) -> Page:
         """The page that a redirect leads to. Fails where it is none."""
         assert page.location, f"{page.status} is no redirect: {page.words}"

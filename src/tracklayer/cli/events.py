@@ -1,4 +1,4 @@
-"""`tracklayer events`: sending events from a file, a pipe or the command line."""
+"""`tracklayer events`: sending events from a file, a pipe or the command line; importing many is `event_import`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect, wrong_use
+from tracklayer.cli.event_import import import_file
 from tracklayer.cli.output import write_json, write_table
 from tracklayer.model.event import Json, decode_json, encode_json
 
@@ -20,6 +21,7 @@ BATCH_EVENTS = 500
 BATCH_BYTES = 512 * 1024
 
 app = typer.Typer(name="events", help="Send events.", no_args_is_help=True)
+app.command("import")(import_file)
 
 
 @app.callback()

@@ -1,0 +1,232 @@
+"""`tracklayer events import`: a file of events, one a line, exactly once each, resumable."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
+
+import typer
+
+from tracklayer.cli.connection import AsJson, Key, Url, connect
+from tracklayer.cli.import_progress import Progress, load_progress, save_progress, unpacked
+from tracklayer.cli.output import write_json, write_table
+from tracklayer.errors import TrackLayerError, pointer
+from tracklayer.model.event import Json, decode_json
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from tracklayer.client import ApiClient
+
+BATCH_EVENTS = 500
+BATCH_BYTES = 512 * 1024
+LONGEST_LINE = 4 * 1024 * 1024  # bytes; a longer one is not read whole
+TRIES = 6
+FIRST_PAUSE = 1.0  # seconds; each is twice the one before
+SHOWN = 20  # rejected lines whose reasons are shown
+
+_MARK = b"\xef\xbb\xbf"  # which some programs write before UTF-8
+_AT_FAULT = (400, 413, 422)
+_AWAY = (429, 502, 503, 504)
+
+
+class Line(NamedTuple):
+    """One line of the file: its event, or what is wrong with it."""
+
+    number: int
+    raw: bytes
+    event: Json
+    problem: str | None
+
+
+class Failed(NamedTuple):
+    """A line that made no event."""
+
+    line: Line
+    detail: str
+    pointer: str | None
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help="NDJSON: one event a line, plain or gzip.", metavar="FILE.ndjson[.gz]")],
+    resume_file: Annotated[
+        Path | None,
+        typer.Option("--resume-file", help="Where to keep how far it has come.", show_default="FILE.progress"),
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin with the first line again.")] = False,
+    url: Url = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import events; ends with 1 when a line is rejected. What is stopped goes on where it was, when run again.
+
+    An event without an event_id gets one made of the file's content and its line, so that no line is taken twice
+    within the server's dedup window. Lines that are rejected are written to FILE.rejected.ndjson, as they are.
+    """
+    place = resume_file or file.with_name(f"{file.name}.progress")
+    progress = load_progress(file, place, restart=restart)
+    failed: list[Failed] = []
+    if not progress.done:
+        with connect(url, key) as client:
+            _import(client, file, place, progress, failed)
+    _report(file, progress, failed, as_json=as_json)
+    if progress.rejected:
+        raise typer.Exit(1)
+
+
+def _import(client: ApiClient, file: Path, place: Path, progress: Progress, failed: list[Failed]) -> None:
+    """Send what is not done yet; how far it has come is written after every batch."""
+    with file.open("rb") as raw, _rejects_of(file).open("ab") as rejects, _bar() as bar:
+        rejects.truncate(progress.rejected_bytes)
+        task = bar.add_task(file.name, total=file.stat().st_size, lines=progress.lines)
+        for batch in _batches(_lines(raw, progress)):
+            try:
+                found = _sent(client, batch, progress)
+            except TrackLayerError:
+                typer.echo(f"tracklayer: stopped behind line {progress.lines}; run it again to go on there", err=True)
+                raise
+            rejects.write(b"".join(each.line.raw + b"\n" for each in found))
+            rejects.flush()
+            failed += found[: SHOWN - len(failed)]
+            progress.rejected += len(found)
+            progress.rejected_bytes = rejects.tell()
+            progress.lines = batch[-1].number
+            save_progress(progress, place)
+            bar.update(task, completed=raw.tell(), lines=progress.lines)
+    progress.done = True
+    save_progress(progress, place)
+    if not progress.rejected:
+        _rejects_of(file).unlink()
+
+
+def _rejects_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.rejected.ndjson")
+
+
+def _lines(raw: BinaryIO, progress: Progress) -> Iterator[Line]:
+    """The lines behind those that are done; empty ones are none."""
+    content = unpacked(raw)
+    number = 0
+    while read := content.readline(LONGEST_LINE):
+        number += 1
+        too_long = len(read) == LONGEST_LINE and not read.endswith(b"\n")
+        while too_long and (rest := content.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+            pass
+        line = (read.removeprefix(_MARK) if number == 1 else read).strip()
+        if number > progress.lines and line:
+            yield _too_long(number, line) if too_long else _line(number, line, progress.sha256)
+
+
+def _line(number: int, raw: bytes, digest: str) -> Line:
+    try:
+        event = decode_json(raw)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        return Line(number, raw, None, f"not JSON: {error}")
+    if isinstance(event, dict) and event.get("event_id") is None:
+        event["event_id"] = f"import:{digest[:32]}:{number}"
+    return Line(number, raw, event, None)
+
+
+def _too_long(number: int, start: bytes) -> Line:
+    return Line(number, start[:1000], None, f"longer than {LONGEST_LINE} bytes: only its start is kept")
+
+
+def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    batch: list[Line] = []
+    size = 0
+    for line in lines:
+        if batch and (len(batch) == BATCH_EVENTS or size + len(line.raw) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line.raw)
+    if batch:
+        yield batch
+
+
+def _sent(client: ApiClient, batch: list[Line], progress: Progress) -> list[Failed]:
+    """Send a batch; answers the lines that made no event, in order."""
+    failed = [Failed(line, line.problem, None) for line in batch if line.problem is not None]
+    failed += _posted(client, [line for line in batch if line.problem is None], progress)
+    return sorted(failed, key=lambda each: each.line.number)
+
+
+def _posted(client: ApiClient, lines: list[Line], progress: Progress) -> list[Failed]:
+    """As `_sent`. A batch that is refused as a whole is sent in halves, until what is at fault stands alone."""
+    from tracklayer.client import ApiError
+
+    if not lines:
+        return []
+    try:
+        results = _patiently(client, lines)
+    except (ApiError, RecursionError) as error:
+        if isinstance(error, ApiError) and error.status not in _AT_FAULT:
+            raise
+        if len(lines) == 1:
+            detail = error.detail if isinstance(error, ApiError) else "nested too deeply to be sent"
+            return [Failed(lines[0], detail, None)]
+        half = len(lines) // 2
+        return [*_posted(client, lines[:half], progress), *_posted(client, lines[half:], progress)]
+    failed = []
+    for index, (line, result) in enumerate(zip(lines, results, strict=True)):
+        if result["status"] == "rejected":
+            at = (result["error"].get("pointer") or "").removeprefix(pointer("events", index))
+            failed.append(Failed(line, result["error"]["detail"], at or None))
+        elif result["status"] == "duplicate":
+            progress.duplicate += 1
+        else:
+            progress.accepted += 1
+    return failed
+
+
+def _patiently(client: ApiClient, lines: list[Line]) -> list[dict[str, Any]]:
+    """Send, and again after a while where the server is away or busy: the ids make that safe."""
+    from tracklayer.client import ApiError, Unreachable
+
+    body = {"events": [line.event for line in lines]}
+    pause = FIRST_PAUSE
+    for _ in range(TRIES - 1):
+        try:
+            return list(client.post("/v1/events/batch", body)["results"])
+        except Unreachable:
+            time.sleep(pause)
+        except ApiError as error:
+            if error.status not in _AWAY:
+                raise
+            time.sleep(pause)
+        pause *= 2
+    return list(client.post("/v1/events/batch", body)["results"])
+
+
+def _bar() -> Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[lines]} lines"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _report(file: Path, progress: Progress, failed: list[Failed], *, as_json: bool) -> None:
+    rejects = str(_rejects_of(file)) if progress.rejected else None
+    counts = {"accepted": progress.accepted, "duplicate": progress.duplicate, "rejected": progress.rejected}
+    if as_json:
+        reasons = [{"line": each.line.number, "detail": each.detail, "pointer": each.pointer} for each in failed]
+        write_json({**counts, "lines": progress.lines, "rejected_file": rejects, "reasons": reasons})
+        return
+    typer.echo(", ".join(f"{count} {word}" for word, count in counts.items()))
+    if failed:
+        rows = [(each.line.number, each.detail, each.pointer) for each in failed]
+        write_table(["line", "rejected because", "at"], rows, empty="")
+    if rejects:
+        typer.echo(f"rejected lines: {rejects}")

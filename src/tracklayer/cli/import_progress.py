@@ -1,0 +1,72 @@
+"""How far an import has come: beside the file, so that it goes on after whatever has stopped it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from tracklayer.cli.connection import wrong_use
+
+_CHUNK = 1 << 20
+_GZIP = b"\x1f\x8b"
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """What of a file is done."""
+
+    sha256: str  # of the content, unpacked
+    lines: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    rejected_bytes: int = 0  # of the file with the rejected lines; what stands behind belongs to a batch not done
+    done: bool = False
+
+
+def unpacked(raw: BinaryIO) -> gzip.GzipFile | BinaryIO:
+    """The content of a file that may be gzip."""
+    packed = raw.read(len(_GZIP)) == _GZIP
+    raw.seek(0)
+    return gzip.GzipFile(fileobj=raw) if packed else raw
+
+
+def digest_of(file: Path) -> str:
+    """The SHA-256 of a file's content, unpacked. Exits where any of it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as raw:
+            content = unpacked(raw)
+            while chunk := content.read(_CHUNK):
+                digest.update(chunk)
+    except (EOFError, OSError, zlib.error) as error:
+        raise wrong_use(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return digest.hexdigest()
+
+
+def load_progress(file: Path, place: Path, *, restart: bool) -> Progress:
+    """What the progress file at `place` says of `file`. Exits where that was changed since, or is another one."""
+    fresh = Progress(sha256=digest_of(file))
+    if restart or not place.exists():
+        return fresh
+    try:
+        known = msgspec.json.decode(place.read_bytes(), type=Progress)
+    except (OSError, msgspec.DecodeError) as error:
+        raise wrong_use(f"{place} cannot be read as the progress of an import: {error}") from error
+    if known.sha256 != fresh.sha256:
+        raise wrong_use(
+            f"{file} was changed since its import began ({place}): say --restart to import it from its first line"
+        )
+    return known
+
+
+def save_progress(progress: Progress, place: Path) -> None:
+    """Write it: whole, or not at all."""
+    draft = place.with_name(f".{place.name}.new")
+    draft.write_bytes(msgspec.json.encode(progress))
+    os.replace(draft, place)

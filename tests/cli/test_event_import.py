@@ -1,0 +1,183 @@
+"""`tracklayer events import` against a real server: every line once, whatever stops it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import Api, ServerProcess
+from tests.running import Ran
+from tests.running import tracklayer as run
+from tests.web.expect import ok
+from tracklayer.cli import event_import
+from tracklayer.client import ApiClient, Unreachable
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def imported(server: ServerProcess, *arguments: str) -> Ran:
+    return run("events", "import", *arguments, url=server.url, api_key=server.key)
+
+
+def lines(*events: Any) -> bytes:
+    return b"".join((each if isinstance(each, bytes) else json.dumps(each).encode()) + b"\n" for each in events)
+
+
+def written(folder: Path, *events: Any, name: str = "events.ndjson") -> str:
+    file = folder / name
+    file.write_bytes(gzip.compress(lines(*events)) if name.endswith(".gz") else lines(*events))
+    return str(file)
+
+
+@pytest.mark.parametrize("name", ["events.ndjson", "events.ndjson.gz"])
+def test_every_line_becomes_an_event_with_its_digits(server: ServerProcess, api: Api, folder: Path, name: str) -> None:
+    raw = b'{"event_id":"digits_%s","event_name":"purchase","properties":{"value":149.90}}' % name.encode()
+    ran = imported(server, written(folder, raw, {"event_name": "b"}, b"", {"event_name": "c"}, name=name), "--json")
+    assert (ran.status, ran.json["accepted"], ran.json["lines"]) == (0, 3, 4)
+    stored = api.send("GET", f"/v1/events/digits_{name}", None, {"Authorization": f"Bearer {server.key}"})[2]
+    assert b'"value":149.90' in stored
+    assert not (folder / f"{name}.rejected.ndjson").exists()
+
+
+def test_a_file_that_is_imported_is_not_imported_again(server: ServerProcess, folder: Path) -> None:
+    file = written(folder, *({"event_name": "once"} for _ in range(1200)))
+    assert imported(server, file).out == "1200 accepted, 0 duplicate, 0 rejected\n"
+    assert imported(server, file).out == "1200 accepted, 0 duplicate, 0 rejected\n"  # it tells what it did
+    again = imported(server, file, "--restart", "--json").json  # lines without an id have one all the same
+    assert (again["accepted"], again["duplicate"]) == (0, 1200)
+
+
+def test_the_same_content_packed_is_the_same_events(server: ServerProcess, folder: Path) -> None:
+    assert imported(server, written(folder, {"event_name": "packed"}), "--json").json["accepted"] == 1
+    packed = written(folder, {"event_name": "packed"}, name="packed.gz")
+    assert imported(server, packed, "--json").json["duplicate"] == 1
+
+
+def test_rejected_lines_are_told_and_written_as_they_are(server: ServerProcess, folder: Path) -> None:
+    bad = [b'{"event_name": 7, "x": 1.10}', b"{broken", b"[1]"]
+    file = written(folder, {"event_name": "good"}, *bad, {"event_name": "good"})
+    ran = imported(server, file)
+    assert ran.status == 1
+    assert ran.out.startswith("2 accepted, 0 duplicate, 3 rejected")
+    assert "  /event_name" in ran.out
+    assert "not JSON" in ran.out
+    assert (folder / "events.ndjson.rejected.ndjson").read_bytes() == b"".join(each + b"\n" for each in bad)
+    assert imported(server, file).status == 1
+
+
+def test_an_import_that_was_stopped_goes_on_where_it_was(
+    server: ServerProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(
+        folder, *({"event_name": "long"} for _ in range(700)), b"bad", *({"event_name": "l"} for _ in range(900))
+    )
+    posts = _failing_after(monkeypatch, 2)
+    stopped = imported(server, file)
+    assert stopped.status == 1
+    assert "stopped behind line 1000; run it again to go on there" in stopped.err
+    assert posts() == 2
+    with (folder / "events.ndjson.rejected.ndjson").open("ab") as rejects:
+        rejects.write(b"of a batch that was not done\n")
+    monkeypatch.undo()
+    rest = imported(server, file, "--json").json
+    assert (rest["accepted"], rest["duplicate"], rest["rejected"], rest["lines"]) == (1600, 0, 1, 1601)
+    assert (folder / "events.ndjson.rejected.ndjson").read_bytes() == b"bad\n"
+
+
+def _failing_after(monkeypatch: pytest.MonkeyPatch, good: int) -> Any:
+    """The server is gone after `good` batches; answers how many it took."""
+    real, done = ApiClient.post, 0
+
+    def post(self: ApiClient, path: str, body: Any = None, **query: Any) -> Any:
+        nonlocal done
+        if done == good:
+            raise Unreachable("no TrackLayer answers")
+        done += 1
+        return real(self, path, body, **query)
+
+    monkeypatch.setattr(ApiClient, "post", post)
+    monkeypatch.setattr(event_import, "FIRST_PAUSE", 0.0)
+    return lambda: done
+
+
+def test_a_server_that_is_away_for_a_moment_costs_nothing(
+    server: ServerProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = ApiClient.post, iter(range(100))
+
+    def post(self: ApiClient, path: str, body: Any = None, **query: Any) -> Any:
+        if next(tries) < event_import.TRIES - 1:
+            raise Unreachable("no TrackLayer answers")
+        return real(self, path, body, **query)
+
+    monkeypatch.setattr(ApiClient, "post", post)
+    monkeypatch.setattr(event_import, "FIRST_PAUSE", 0.0)
+    assert imported(server, written(folder, {"event_name": "a"})).status == 0
+
+
+def test_a_changed_file_is_noticed(server: ServerProcess, folder: Path) -> None:
+    file = written(folder, {"event_name": "a", "event_id": "changed_1"})
+    assert imported(server, file).status == 0
+    written(folder, {"event_name": "a", "event_id": "changed_2"})
+    refused = imported(server, file)
+    assert refused.status == 2
+    assert "was changed since its import began" in refused.err
+    assert imported(server, file, "--restart").out == "1 accepted, 0 duplicate, 0 rejected\n"
+
+
+def test_the_progress_may_be_kept_elsewhere(server: ServerProcess, folder: Path) -> None:
+    place = folder / "other.progress"
+    assert imported(server, written(folder, {"event_name": "a"}), "--resume-file", str(place)).status == 0
+    assert json.loads(place.read_bytes())["done"] is True
+    assert not (folder / "events.ndjson.progress").exists()
+    place.write_text("{")
+    refused = imported(server, str(folder / "events.ndjson"), "--resume-file", str(place))
+    assert (refused.status, "cannot be read as the progress" in refused.err) == (2, True)
+
+
+def test_what_is_too_large_for_a_request_or_for_an_event_costs_its_neighbours_nothing(
+    server: ServerProcess, folder: Path
+) -> None:
+    large, huge = {"event_name": "x", "text": "x" * 300_000}, {"event_name": "x", "text": "x" * 1_200_000}
+    ran = imported(server, written(folder, {"event_name": "a"}, large, huge, {"event_name": "b"}), "--json")
+    assert (ran.json["accepted"], ran.json["rejected"]) == (2, 2)
+
+
+def test_a_line_without_an_end_fills_no_memory(server: ServerProcess, folder: Path) -> None:
+    endless = b"x" * (event_import.LONGEST_LINE * 2 + 10)
+    ran = imported(server, written(folder, {"event_name": "a"}, endless, {"event_name": "b"}), "--json")
+    assert (ran.json["accepted"], ran.json["rejected"], ran.json["lines"]) == (2, 1, 3)
+    assert (folder / "events.ndjson.rejected.ndjson").stat().st_size == 1001
+
+
+def test_a_broken_or_missing_file_sends_nothing(server: ServerProcess, api: Api, folder: Path) -> None:
+    whole = gzip.compress(lines(*({"event_id": f"broken_{number}", "event_name": "a"} for number in range(600))))
+    (folder / "cut.gz").write_bytes(whole[:-20])
+    for name in ("cut.gz", "nothing.ndjson"):
+        ran = imported(server, str(folder / name))
+        assert (ran.status, "cannot be read" in ran.err) == (2, True)
+    assert api.get("/v1/events/broken_0").status == 404
+
+
+def test_a_mark_before_the_first_line_is_no_part_of_it(server: ServerProcess, folder: Path) -> None:
+    assert imported(server, written(folder, b'\xef\xbb\xbf{"event_name": "marked"}')).status == 0
+
+
+def test_a_wrong_key_stops_it_at_once(server: ServerProcess, folder: Path) -> None:
+    file = written(folder, {"event_name": "a"})
+    ran = run("events", "import", file, url=server.url, api_key="tl_live_wrong-wrong-wrong")
+    assert ran.status == 1
+    assert "stopped behind line 0" in ran.err
+    assert ok(Api(server.url, server.key).get("/healthz"))
+
+
+def test_lines_without_an_id_differ_by_their_place(server: ServerProcess, folder: Path) -> None:
+    same = {"event_name": "same"}
+    assert imported(server, written(folder, same, same, same), "--json").json["accepted"] == 3
