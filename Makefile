@@ -79,9 +79,10 @@ clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# --no-deps: a lock file is complete, and pip would look for what an extra (coverage[toml]) may mean beyond it.
 $(VENV)/%.stamp: requirements/%.lock pyproject.toml $(ASSETS) | $(PY)
 	@echo "Installing requirements/$*.lock into $(VENV)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/$*.lock
 	@$(INSTALL)
 	@touch $@
 
