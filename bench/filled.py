@@ -28,7 +28,7 @@ from tracklayer.model.moment import rfc3339
 from tracklayer.model.records import DestinationRecord, VersionRecord, Workspace
 from tracklayer.model.work import AttemptRecord
 from tracklayer.operate.keys import DEFAULT_WORKSPACE
-from tracklayer.store import Configuration, Database
+from tracklayer.store import Configuration, open_database
 from tracklayer.store.counts import HOUR, MINUTE, SUPPRESSED, bucket_of
 from tracklayer.store.search import user_keys
 
@@ -61,7 +61,7 @@ def fill(path: Path, deliveries: int, *, now: float | None = None, seed: int = 7
 
 async def _configure(path: Path, now: float) -> None:
     """The schema, the workspace and its destinations; every tenth is paused."""
-    database = Database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     await database.migrate()
     configuration = Configuration(database)
     made_at = now - SPAN

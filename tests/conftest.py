@@ -3,13 +3,18 @@ receiver and client that tests over sockets share."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
+from sqlalchemy.engine import make_url
 
+from tests import postgres
 from tests.harness import Api, ReceiverThread, ServerProcess
+from tracklayer.store import open_database
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -34,3 +39,38 @@ def receiver() -> Iterator[ReceiverThread]:
     """One receiver for the whole session; every test takes paths of its own."""
     with ReceiverThread() as running:
         yield running
+
+
+class MigratedPostgres(NamedTuple):
+    """A PostgreSQL server, and a database on it with the newest schema and nothing in it, to be copied."""
+
+    server_url: str
+    template: str
+
+
+async def migrate(url: str) -> None:
+    """Give the database at `url` the newest schema."""
+    database = open_database(url)
+    await database.migrate()
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> Iterator[str]:
+    """The server that tests on PostgreSQL share: each makes a database of its own on it."""
+    if postgres.GIVEN:
+        yield postgres.GIVEN
+        return
+    with postgres.PostgresServer() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server_url: str) -> Iterator[MigratedPostgres]:
+    """A template for databases with the newest schema."""
+    with asyncio.Runner() as runner:
+        made = postgres.database_on(postgres_server_url)
+        url = runner.run(made.__aenter__())
+        runner.run(migrate(url))
+        yield MigratedPostgres(postgres_server_url, make_url(url).database or "")
+        runner.run(made.__aexit__(None, None, None))

@@ -23,7 +23,7 @@ from tracklayer.errors import Invalid, NotFound
 from tracklayer.model.destination import DestinationConfig, DestinationStatus, Signing
 from tracklayer.model.event import event_fields
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
-from tracklayer.store import AudienceStore, Configuration, Database, RulesStore
+from tracklayer.store import AudienceStore, Configuration, Database, RulesStore, open_database
 from tracklayer.vault import Vault, VaultError
 
 VAULT = Vault(bytes(32))
@@ -35,7 +35,7 @@ SIGNED = msgspec.structs.replace(destination_config(), signing=Signing())
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """An empty database."""
-    database = Database(f"sqlite:///{tmp_path}/tracklayer.db")
+    database = open_database(f"sqlite:///{tmp_path}/tracklayer.db")
     await database.migrate()
     yield database
     await database.close()

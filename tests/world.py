@@ -34,7 +34,7 @@ from tracklayer.operate.draft import read_draft
 from tracklayer.service import Service
 from tracklayer.settings import Settings
 from tracklayer.sources.native import parse_event
-from tracklayer.store import Database
+from tracklayer.store import open_database
 from tracklayer.store.history import DeliveryFilter, StoredDelivery
 from tracklayer.store.tables import deliveries
 
@@ -237,7 +237,7 @@ async def _empty_database() -> bytes:
     if not _empty:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "empty.db"
-            database = Database(f"sqlite:///{path}")
+            database = open_database(f"sqlite:///{path}")
             await database.migrate()
             await database.close()
             _empty.append(path.read_bytes())

@@ -48,7 +48,16 @@ from tracklayer.operate.workspace_rules import Workspaces
 from tracklayer.ports import Clock, Rng, SystemClock, Transport
 from tracklayer.settings import Settings
 from tracklayer.sources.native import InputLimits
-from tracklayer.store import AudienceStore, AuditStore, Configuration, Database, History, PeopleStore, Queue, RulesStore
+from tracklayer.store import (
+    AudienceStore,
+    AuditStore,
+    Configuration,
+    History,
+    PeopleStore,
+    Queue,
+    RulesStore,
+    open_database,
+)
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import Counts
 from tracklayer.store.facts import FactsReader
@@ -85,7 +94,7 @@ class Service:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         vault = Vault(settings.master_key or load_or_make_master_key(settings.data_dir / "master.key"))
         self.console_secret = vault.derive("console: CSRF tokens")
-        self._database = Database(settings.database_url)
+        self._database = open_database(settings.database_url)
         configuration = Configuration(self._database)
         self._queue = Queue(self._database, worker=self.ids.new("wrk"), dedup_window=settings.dedup_window)
         self.history = History(self._database)

@@ -5,11 +5,11 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from tracklayer.operate.storage import Storage
-from tracklayer.store import Database
+from tracklayer.store import open_database
 
 
 async def test_the_size_grows_with_what_is_stored_and_the_disk_says_what_is_free(tmp_path: Path) -> None:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'tracklayer.db'}")
+    database = open_database(f"sqlite+aiosqlite:///{tmp_path / 'tracklayer.db'}")
     try:
         await database.migrate()
         storage = Storage(database, tmp_path)

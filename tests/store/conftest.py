@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.samples import WINDOW
-from tracklayer.store import Configuration, Database, History, Queue
+from tests.conftest import MigratedPostgres, migrate
+from tests.postgres import database_on
+from tests.store.samples import WINDOW, WORKER
+from tracklayer.store import Configuration, Database, History, Queue, opening
 
 OpenDatabase = Callable[[], Database]
 
@@ -23,26 +25,37 @@ OpenDatabase = Callable[[], Database]
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the newest schema and nothing in it, to be copied."""
-
-    async def migrate(path: Path) -> None:
-        database = Database(f"sqlite:///{path}")
-        await database.migrate()
-        await database.close()
-
     path = tmp_path_factory.mktemp("schema") / "empty.db"
-    asyncio.run(migrate(path))
+    asyncio.run(migrate(f"sqlite:///{path}"))
     return path
 
 
-@pytest.fixture(params=["sqlite"])
-async def open_database(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[OpenDatabase]:
+@pytest.fixture
+async def postgres_url(migrated_postgres: MigratedPostgres) -> AsyncIterator[str]:
+    """A migrated, empty database on PostgreSQL, of the test's own."""
+    async with database_on(migrated_postgres.server_url, migrated_postgres.template) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated(request: pytest.FixtureRequest) -> Path | MigratedPostgres:
+    """What a migrated, empty database of each kind is copied from."""
+    kind = {"sqlite": "migrated_sqlite", "postgresql": "migrated_postgres"}[request.param]
+    made: Path | MigratedPostgres = request.getfixturevalue(kind)
+    return made
+
+
+@pytest.fixture
+async def open_database(migrated: Path | MigratedPostgres, tmp_path: Path) -> AsyncIterator[OpenDatabase]:
     """Opens a database of the test's own; every call is another process's view of the same data."""
-    path = tmp_path / "tracklayer.db"
-    shutil.copyfile(migrated_sqlite, path)
     async with AsyncExitStack() as opened:
+        if isinstance(migrated, Path):
+            url = f"sqlite:///{shutil.copyfile(migrated, tmp_path / 'tracklayer.db')}"
+        else:
+            url = await opened.enter_async_context(database_on(migrated.server_url, migrated.template))
 
         def open_one() -> Database:
-            database = Database(f"sqlite:///{path}")
+            database = opening.open_database(url)
             opened.push_async_callback(database.close)
             return database
 
@@ -58,7 +71,7 @@ def database(open_database: OpenDatabase) -> Database:
 @pytest.fixture
 def queue(database: Database) -> Queue:
     """The queue of one process."""
-    return Queue(database, worker="wrk_1", dedup_window=WINDOW)
+    return Queue(database, worker=WORKER, dedup_window=WINDOW)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
+from sqlalchemy import update
 
 from tracklayer.errors import Unavailable
 from tracklayer.identity import first_id
@@ -14,10 +15,13 @@ from tracklayer.model.event import Event, Json, event_to_json
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.records import DestinationRecord, VersionRecord
 from tracklayer.model.work import Acceptance, Attempt, KeptRequest, NewDelivery, Settlement
+from tracklayer.store import Queue
+from tracklayer.store.tables import deliveries
 
 NOW = 1_770_000_000.0
 WINDOW = 86_400.0  # the dedup window of the `queue` fixture, in seconds
 LEASE = 60.0
+WORKER = "wrk_1"  # whom the `queue` fixture is
 WORKSPACE = "ws_1"
 OTHER_WORKSPACE = "ws_2"
 
@@ -166,3 +170,11 @@ def version_of(record: DestinationRecord, *, note: str | None = None) -> Version
         note=note,
         created_at=record.updated_at,
     )
+
+
+async def ended(queue: Queue, settlements: Sequence[Settlement]) -> None:
+    """Settle deliveries as the worker that holds their leases, in whatever state they are."""
+    ids = [each.delivery_id for each in settlements]
+    take = update(deliveries).where(deliveries.c.id.in_(ids)).values(lease_owner=WORKER)
+    await queue._database.write(lambda connection: connection.execute(take))
+    assert set(await queue.settle(settlements)) <= {each for each in ids if "unknown" in each}

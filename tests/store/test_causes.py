@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.store.samples import NOW, OTHER_WORKSPACE, WORKSPACE, acceptance, only_delivery, settlement
+from tests.store.samples import NOW, OTHER_WORKSPACE, WORKSPACE, acceptance, ended, only_delivery, settlement
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.work import Acceptance
 from tracklayer.store import Database, Queue
@@ -23,7 +23,7 @@ async def die(queue: Queue, item: Acceptance, status_code: int, *, after: float 
     """Accept an event whose one delivery dies `after` so many seconds; its id."""
     await queue.accept([item])
     now = item.received_at + after
-    await queue.settle([settlement(only_delivery(item), DeliveryState.DEAD, status_code=status_code, now=now)])
+    await ended(queue, [settlement(only_delivery(item), DeliveryState.DEAD, status_code=status_code, now=now)])
     return only_delivery(item)
 
 

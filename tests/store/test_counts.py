@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.store.conftest import OpenDatabase
-from tests.store.samples import NOW, OTHER_WORKSPACE, WORKSPACE, acceptance, destination, only_delivery, settlement
+from tests.store.samples import (
+    NOW,
+    OTHER_WORKSPACE,
+    WORKSPACE,
+    acceptance,
+    destination,
+    ended,
+    only_delivery,
+    settlement,
+)
 from tests.store.samples import version_of as version
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.store import Configuration, Database, Queue
@@ -140,7 +149,7 @@ async def test_dead_letters_are_counted_without_tests_and_by_workspace(counts: C
     ]
     alive = acceptance("alive")
     await queue.accept([*dead, *others, alive])
-    await queue.settle([settlement(only_delivery(item), DeliveryState.DEAD) for item in [*dead, *others]])
+    await ended(queue, [settlement(only_delivery(item), DeliveryState.DEAD) for item in [*dead, *others]])
 
     assert await counts.dead(WORKSPACE) == {"dst_1": 2, "dst_2": 1}
     assert await counts.all_dead(WORKSPACE, most=100) == 3

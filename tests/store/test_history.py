@@ -10,6 +10,7 @@ from tests.store.samples import (
     WINDOW,
     WORKSPACE,
     acceptance,
+    ended,
     only_delivery,
     settlement,
 )
@@ -106,12 +107,13 @@ async def log(queue: Queue) -> None:
     d = acceptance("d", at=NOW + 3, to=("dst_2",), state=DeliveryState.SUPPRESSED, reason="consent")
     foreign = acceptance("a", at=NOW, to=("dst_1",), workspace=OTHER_WORKSPACE)
     await queue.accept([a, b, c, d, foreign])
-    await queue.settle(
+    await ended(
+        queue,
         [
             settlement(only_delivery(a), DeliveryState.DELIVERED, status_code=202),
             settlement(only_delivery(b), DeliveryState.DEAD, status_code=404),
             settlement(only_delivery(c), DeliveryState.DEAD, status_code=None),
-        ]
+        ],
     )
 
 
@@ -182,8 +184,9 @@ async def test_a_count_is_of_what_the_filter_selects(history: History) -> None:
 async def test_what_is_retried_is_told_from_what_was_never_tried(queue: Queue, history: History) -> None:
     tried, fresh, done = (acceptance(event_id) for event_id in ("tried", "fresh", "done"))
     await queue.accept([tried, fresh, done])
-    await queue.settle(
-        [settlement(only_delivery(tried), DeliveryState.PENDING, status_code=503), settlement(only_delivery(done))]
+    await ended(
+        queue,
+        [settlement(only_delivery(tried), DeliveryState.PENDING, status_code=503), settlement(only_delivery(done))],
     )
 
     for retrying, expected in ((True, ["tried"]), (False, ["fresh"])):
@@ -216,7 +219,7 @@ async def test_an_id_that_came_again_is_its_newest_event_and_among_the_dead_lett
     old, new = acceptance(), acceptance(at=NOW + WINDOW)
     await queue.accept([old])
     await queue.accept([new])
-    await queue.settle([settlement(only_delivery(item), DeliveryState.DEAD) for item in (old, new)])
+    await ended(queue, [settlement(only_delivery(item), DeliveryState.DEAD) for item in (old, new)])
 
     async def found(wanted: DeliveryFilter) -> list[str]:
         return [each.id for each in await history.deliveries(WORKSPACE, wanted, limit=10)]

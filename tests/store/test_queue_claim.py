@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from tests.store.samples import LEASE, NOW, acceptance, event, kept_request, only_delivery, settlement
+from tests.store.samples import LEASE, NOW, acceptance, ended, event, kept_request, only_delivery, settlement
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import event_to_json
 from tracklayer.model.work import Work
@@ -36,6 +36,7 @@ async def test_a_claim_brings_all_that_an_attempt_needs(queue: Queue) -> None:
             created_at=NOW,
             kept=None,
             test=True,
+            lease_until=NOW + LEASE,
         )
     ]
 
@@ -44,8 +45,8 @@ async def test_a_claim_brings_what_was_spent_before(queue: Queue) -> None:
     item = acceptance()
     await queue.accept([item])
     kept = kept_request()
-    await queue.settle(
-        [settlement(only_delivery(item), DeliveryState.PENDING, number=3, retries=2, due_at=NOW + 5, kept=kept)]
+    await ended(
+        queue, [settlement(only_delivery(item), DeliveryState.PENDING, number=3, retries=2, due_at=NOW + 5, kept=kept)]
     )
 
     (work,) = await claim(queue, now=NOW + 5)
@@ -57,7 +58,7 @@ async def test_a_claim_brings_what_was_spent_before(queue: Queue) -> None:
 async def test_a_delivery_is_claimable_from_its_due_time_on(queue: Queue) -> None:
     item = acceptance()
     await queue.accept([item])
-    await queue.settle([settlement(only_delivery(item), DeliveryState.PENDING, due_at=NOW + 10)])
+    await ended(queue, [settlement(only_delivery(item), DeliveryState.PENDING, due_at=NOW + 10)])
 
     assert await claim(queue, now=NOW + 9.999) == []
     assert ids(await claim(queue, now=NOW + 10)) == [only_delivery(item)]
@@ -102,7 +103,8 @@ async def test_what_is_not_pending_is_never_claimed(queue: Queue) -> None:
     ends = [state for state in DeliveryState if state not in (DeliveryState.PENDING, DeliveryState.SENDING)]
     items = [acceptance(state.value) for state in ends]
     await queue.accept(items)
-    await queue.settle(
+    await ended(
+        queue,
         [settlement(only_delivery(item), state) for item, state in zip(items, ends, strict=True)],
     )
 
@@ -136,7 +138,7 @@ async def test_the_backlog_tells_of_every_destination_that_has_anything_waiting(
     await queue.accept(
         [acceptance("a", at=NOW + 3), acceptance("b", at=NOW), acceptance("c", to=("dst_2",)), delivered]
     )
-    await queue.settle([settlement(only_delivery(delivered))])
+    await ended(queue, [settlement(only_delivery(delivered))])
     await claim(queue, limit=1)  # leases b, the older one
 
     assert sorted(await queue.backlog(), key=lambda each: each.destination_id) == [

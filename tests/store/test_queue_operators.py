@@ -10,6 +10,7 @@ from tests.store.samples import (
     OTHER_WORKSPACE,
     WORKSPACE,
     acceptance,
+    ended,
     kept_request,
     only_delivery,
     settlement,
@@ -26,7 +27,8 @@ async def dead(queue: Queue) -> str:
     """The id of a dead letter with two attempts and a kept request."""
     item = acceptance()
     await queue.accept([item])
-    await queue.settle(
+    await ended(
+        queue,
         [
             settlement(
                 only_delivery(item),
@@ -37,7 +39,7 @@ async def dead(queue: Queue) -> str:
                 status_code=503,
                 kept=kept_request(b"as sent"),
             )
-        ]
+        ],
     )
     return only_delivery(item)
 
@@ -72,7 +74,7 @@ async def test_a_replay_brings_the_kept_request_only_where_it_is_sent_as_it_was(
 
 async def test_the_last_choice_of_how_to_replay_holds(queue: Queue, dead: str) -> None:
     await queue.revive(WORKSPACE, [dead], as_sent=True, now=LATER)
-    await queue.settle([settlement(dead, DeliveryState.DEAD, number=3, kept=kept_request(b"as sent"))])
+    await ended(queue, [settlement(dead, DeliveryState.DEAD, number=3, kept=kept_request(b"as sent"))])
     await queue.revive(WORKSPACE, [dead], as_sent=False, now=LATER)
     (work,) = await queue.claim("dst_1", 1, now=LATER, lease_until=LATER + LEASE)
     assert work.kept is None
@@ -100,8 +102,8 @@ async def test_only_dead_letters_of_the_own_workspace_change(
     }
     foreign = acceptance(workspace=OTHER_WORKSPACE)
     await queue.accept([*others.values(), foreign])
-    await queue.settle([settlement(only_delivery(item), state, due_at=LATER) for state, item in others.items()])
-    await queue.settle([settlement(only_delivery(foreign), DeliveryState.DEAD, reason="404")])
+    await ended(queue, [settlement(only_delivery(item), state, due_at=LATER) for state, item in others.items()])
+    await ended(queue, [settlement(only_delivery(foreign), DeliveryState.DEAD, reason="404")])
     everything = [dead, only_delivery(foreign), "dlv_unknown", *map(only_delivery, others.values())]
 
     async def change(workspace: str) -> list[str]:
@@ -126,7 +128,7 @@ async def test_a_deleted_destination_lets_everything_go_that_waits_for_it(queue:
     delivered, neighbour = acceptance("delivered"), acceptance("neighbour", to=("dst_2",))
     items = [waiting, leased, delivered, neighbour]
     await queue.accept(items)
-    await queue.settle([settlement(only_delivery(delivered))])
+    await ended(queue, [settlement(only_delivery(delivered))])
 
     assert await queue.discard_pending("dst_1", now=LATER) == 2
 

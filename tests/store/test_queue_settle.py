@@ -11,6 +11,7 @@ from tests.store.samples import (
     WORKSPACE,
     acceptance,
     attempt,
+    ended,
     kept_request,
     only_delivery,
     refused_by_the_schema,
@@ -44,7 +45,7 @@ async def read(history: History, delivery_id: str) -> StoredDelivery:
 async def test_a_final_state_is_written_with_its_reason_and_nothing_waits_any_more(
     queue: Queue, history: History, leased: str, state: DeliveryState
 ) -> None:
-    await queue.settle([settlement(leased, state, number=2, retries=1, now=NOW + 4, reason="why", status_code=503)])
+    await ended(queue, [settlement(leased, state, number=2, retries=1, now=NOW + 4, reason="why", status_code=503)])
 
     found = await read(history, leased)
 
@@ -77,14 +78,14 @@ async def test_the_cause_of_the_last_failure_is_written(
     made = msgspec.structs.replace(attempt(action=action, status_code=status_code), error_kind=error_kind)
     state = {"delivered": DeliveryState.DELIVERED, "dead": DeliveryState.DEAD}.get(action, DeliveryState.PENDING)
 
-    await queue.settle([msgspec.structs.replace(settlement(leased, state), attempt=made)])
+    await ended(queue, [msgspec.structs.replace(settlement(leased, state), attempt=made)])
 
     assert (await read(history, leased)).cause == cause
 
 
 async def test_what_a_rule_stopped_has_no_cause(queue: Queue, history: History, leased: str) -> None:
-    await queue.settle([settlement(leased, DeliveryState.PENDING, status_code=503)])
-    await queue.settle([msgspec.structs.replace(settlement(leased, DeliveryState.SUPPRESSED), attempt=None)])
+    await ended(queue, [settlement(leased, DeliveryState.PENDING, status_code=503)])
+    await ended(queue, [msgspec.structs.replace(settlement(leased, DeliveryState.SUPPRESSED), attempt=None)])
 
     assert (await read(history, leased)).cause is None
 
@@ -92,7 +93,7 @@ async def test_what_a_rule_stopped_has_no_cause(queue: Queue, history: History, 
 async def test_a_retry_waits_until_it_is_due_whatever_its_lease_was(
     queue: Queue, history: History, leased: str
 ) -> None:
-    await queue.settle([settlement(leased, DeliveryState.PENDING, retries=1, due_at=NOW + 2, status_code=503)])
+    await ended(queue, [settlement(leased, DeliveryState.PENDING, retries=1, due_at=NOW + 2, status_code=503)])
 
     found = await read(history, leased)
 
@@ -123,14 +124,14 @@ async def test_the_attempts_of_a_delivery_are_kept_in_order(queue: Queue, histor
     )
     for number, each in enumerate((first, second), start=1):
         row = settlement(leased, DeliveryState.PENDING, number=number)
-        await queue.settle([msgspec.structs.replace(row, attempt=each)])
+        await ended(queue, [msgspec.structs.replace(row, attempt=each)])
 
     assert await history.attempts(leased) == [first, second]
 
 
 async def test_a_settlement_without_an_attempt_adds_none(queue: Queue, history: History, leased: str) -> None:
     row = settlement(leased, DeliveryState.SUPPRESSED, reason="consent: ad_storage is denied")
-    await queue.settle([msgspec.structs.replace(row, attempt=None)])
+    await ended(queue, [msgspec.structs.replace(row, attempt=None)])
 
     assert await history.attempts(leased) == []
     found = await read(history, leased)
@@ -142,9 +143,9 @@ async def test_settling_again_after_a_commit_of_unknown_outcome_changes_nothing(
 ) -> None:
     once = settlement(leased, DeliveryState.DEAD, number=2, reason="404", status_code=404, kept=kept_request())
 
-    await queue.settle([once])
+    await ended(queue, [once])
     before = (await read(history, leased), await history.attempts(leased), await history.kept_request(leased))
-    await queue.settle([once])
+    await ended(queue, [once])
 
     after = (await read(history, leased), await history.attempts(leased), await history.kept_request(leased))
     assert after == before
@@ -158,15 +159,15 @@ async def test_a_kept_request_is_read_back_as_it_was_sent(
     queue: Queue, history: History, leased: str, kept: object
 ) -> None:
     row = settlement(leased, DeliveryState.DEAD)
-    await queue.settle([msgspec.structs.replace(row, kept=kept)])
+    await ended(queue, [msgspec.structs.replace(row, kept=kept)])
     assert await history.kept_request(leased) == kept
 
 
 async def test_the_request_of_the_last_failed_attempt_replaces_the_one_before(
     queue: Queue, history: History, leased: str
 ) -> None:
-    await queue.settle([settlement(leased, DeliveryState.PENDING, number=1, kept=kept_request(b"one", sealed=b"s"))])
-    await queue.settle([settlement(leased, DeliveryState.DEAD, number=2, kept=kept_request(b"two"))])
+    await ended(queue, [settlement(leased, DeliveryState.PENDING, number=1, kept=kept_request(b"one", sealed=b"s"))])
+    await ended(queue, [settlement(leased, DeliveryState.DEAD, number=2, kept=kept_request(b"two"))])
 
     assert await history.kept_request(leased) == kept_request(b"two")
 
@@ -176,12 +177,13 @@ async def test_many_are_settled_in_one_transaction(queue: Queue, history: Histor
     await queue.accept(items)
     ids = [only_delivery(item) for item in items]
 
-    await queue.settle(
+    await ended(
+        queue,
         [
             settlement(ids[0]),
             settlement(ids[1], DeliveryState.DEAD, kept=kept_request(b"1")),
             settlement(ids[2], DeliveryState.DEAD, kept=kept_request(b"2")),
-        ]
+        ],
     )
 
     states = [(await read(history, delivery_id)).state.value for delivery_id in ids]
@@ -191,7 +193,7 @@ async def test_many_are_settled_in_one_transaction(queue: Queue, history: Histor
 
 
 async def test_nothing_to_settle_is_no_work(queue: Queue) -> None:
-    await queue.settle([])
+    await ended(queue, [])
 
 
 async def test_a_released_delivery_is_claimable_at_once_by_anybody(
@@ -203,7 +205,7 @@ async def test_a_released_delivery_is_claimable_at_once_by_anybody(
 
 
 async def test_a_released_retry_keeps_its_due_time(queue: Queue, leased: str) -> None:
-    await queue.settle([settlement(leased, DeliveryState.PENDING, due_at=NOW + 30)])
+    await ended(queue, [settlement(leased, DeliveryState.PENDING, due_at=NOW + 30)])
     await queue.claim("dst_1", 1, now=NOW + 40, lease_until=FAR)
 
     await queue.release([leased])
@@ -212,10 +214,10 @@ async def test_a_released_retry_keeps_its_due_time(queue: Queue, leased: str) ->
 
 
 async def test_a_release_leaves_what_is_settled_alone(queue: Queue, history: History, leased: str) -> None:
-    await queue.settle([settlement(leased)])
+    await ended(queue, [settlement(leased)])
     before = await read(history, leased)
 
-    await queue.release(iter([leased, "dlv_unknown"]))
+    await queue.release([leased, "dlv_unknown"])
 
     assert await read(history, leased) == before
 
@@ -246,10 +248,10 @@ async def test_after_a_crash_every_lease_is_given_back_and_interrupted_tests_are
 async def test_a_settlement_is_all_or_nothing(queue: Queue, history: History, leased: str) -> None:
     broken = msgspec.structs.replace(attempt(), rule=None)  # the schema wants one
     rows = [settlement(leased, DeliveryState.DEAD, kept=kept_request())]
-    rows.append(msgspec.structs.replace(rows[0], delivery_id="dlv_other", attempt=broken))
+    rows.append(msgspec.structs.replace(rows[0], attempt=broken))
 
     with refused_by_the_schema():
-        await queue.settle(rows)
+        await ended(queue, rows)
 
     assert (await read(history, leased)).state is DeliveryState.PENDING
     assert await history.attempts(leased) == []

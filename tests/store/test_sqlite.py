@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from tests.store.samples import NOW, WINDOW, WORKSPACE, acceptance, refused_by_the_schema, settlement
+from tests.store.samples import NOW, WINDOW, WORKSPACE, acceptance, ended, refused_by_the_schema, settlement
 from tracklayer.errors import Unavailable
 from tracklayer.model.delivery import DeliveryState
-from tracklayer.store import Database, History, Queue
-from tracklayer.store import database as database_module
+from tracklayer.store import Database, History, Queue, open_database
+from tracklayer.store import sqlite as sqlite_module
 from tracklayer.store.tables import workspaces
 
 
@@ -29,7 +29,7 @@ def path(tmp_path: Path, migrated_sqlite: Path) -> Path:
 @pytest.fixture
 async def database(path: Path) -> AsyncIterator[Database]:
     """The file, opened."""
-    database = Database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     yield database
     await database.close()
 
@@ -76,7 +76,7 @@ async def test_every_reader_reads_the_log_that_the_writer_writes(database: Datab
     found = await asyncio.gather(
         *(
             database.read(lambda connection: {name: pragma(connection, name) for name in DURABLE})
-            for _ in range(2 * database_module.READERS)
+            for _ in range(2 * sqlite_module.READERS)
         )
     )
     assert found == [DURABLE] * len(found)
@@ -96,7 +96,7 @@ async def test_a_full_disk_is_unavailable_nothing_is_taken_and_all_goes_on_when_
             await queue.accept(many)
     assert [stored.event.event_id for stored in await history.events(WORKSPACE, limit=10)] == ["before"]
     (work,) = await queue.claim("dst_1", 10, now=NOW, lease_until=NOW + 60)  # what needs no room still works
-    await queue.settle([settlement(work.delivery_id, DeliveryState.DELIVERED)])
+    await ended(queue, [settlement(work.delivery_id, DeliveryState.DELIVERED)])
 
     await database.write(lambda connection: pragma(connection, "max_page_count = 1000000"))
     answers = await queue.accept(many)
@@ -148,7 +148,7 @@ async def test_while_another_process_writes_a_writer_waits_and_holds_nobody_up(
 async def test_a_process_that_writes_for_too_long_makes_the_store_unavailable_and_not_more(
     database: Database, stranger: sqlite3.Connection, long: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(sqlite_module, "PATIENCE", 0.05)
     stranger.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="locked"):
         await database.write(add_workspace, long=long)
@@ -193,7 +193,7 @@ async def test_a_file_that_cannot_be_used_is_unavailable(
     tmp_path: Path, no_database: Path, what: str, verb: str
 ) -> None:
     file = no_database if what == "not a database" else tmp_path / "missing" / "tracklayer.db"
-    database = Database(f"sqlite:///{file}")
+    database = open_database(f"sqlite:///{file}")
     try:
         with pytest.raises(Unavailable, match="the database cannot do this now"):
             await (workspace_count(database) if verb == "read" else getattr(database, verb)())
@@ -207,7 +207,7 @@ async def test_a_ping_commits_to_the_log(database: Database, path: Path) -> None
 
 
 async def test_a_file_that_may_only_be_read_is_read(path: Path) -> None:
-    database = Database(f"sqlite:///file:{path}?mode=ro&uri=true")
+    database = open_database(f"sqlite:///file:{path}?mode=ro&uri=true")
     assert await workspace_count(database) == 0
     for work in (database.write(add_workspace), database.write(add_workspace, long=True), database.ping()):
         with pytest.raises(Unavailable, match="readonly"):
@@ -217,7 +217,7 @@ async def test_a_file_that_may_only_be_read_is_read(path: Path) -> None:
 
 
 async def test_the_log_is_folded_into_the_file_on_close(path: Path) -> None:
-    database = Database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     await database.write(add_workspace)
     assert path.with_name(path.name + "-wal").exists()
 
@@ -227,5 +227,5 @@ async def test_the_log_is_folded_into_the_file_on_close(path: Path) -> None:
 
 
 def test_another_kind_of_database_is_refused_with_its_name() -> None:
-    with pytest.raises(Unavailable, match="postgresql is not supported yet"):
-        Database("postgresql://localhost/tracklayer")
+    with pytest.raises(Unavailable, match="mysql is not supported: expected sqlite"):
+        open_database("mysql://localhost/tracklayer")

@@ -15,7 +15,7 @@ from sqlalchemy import event as engine_event
 from tests.store.samples import LEASE, NOW, WINDOW, WORKSPACE, acceptance, settlement
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.facts import FactKeys
-from tracklayer.store import Database, History, Queue
+from tracklayer.store import Database, History, Queue, open_database
 from tracklayer.store.audiences import AudienceStore
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import MINUTE, Counts
@@ -48,7 +48,7 @@ def statements() -> Iterator[list[str]]:
 @pytest.fixture
 async def database(path: Path, statements: list[str]) -> AsyncIterator[Database]:
     """The file, opened and listened to."""
-    database = Database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     yield database
     await database.close()
 

@@ -32,10 +32,10 @@ def _migrate(settings: Settings) -> None:
 
     from tracklayer.service import lock_data_dir
     from tracklayer.startup import explained
-    from tracklayer.store import Database
+    from tracklayer.store import open_database
 
     async def migrate() -> None:
-        database = Database(settings.database_url)
+        database = open_database(settings.database_url)
         try:
             await database.migrate()
         finally:

@@ -10,7 +10,7 @@ A delivery that is in memory is leased in the store; what dies with the process 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Collection, Coroutine
 
 import msgspec
 import structlog
@@ -286,7 +286,7 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _release(self, delivery_ids: Iterable[str]) -> None:
+    async def _release(self, delivery_ids: Collection[str]) -> None:
         try:
             await self._queue.release(delivery_ids)
         except Unavailable as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from tracklayer.model.delivery import DeliveryState, Timings
@@ -19,6 +21,7 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
     state: DeliveryState = DeliveryState.PENDING  # or suppressed, with the reason
     reason: str | None = None
     lease_until: float | None = None  # set: this process takes it straight into memory
+    order_key: str | None = None  # set: it waits for the earlier ones of the same destination and key
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +113,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
     kept: KeptRequest | None = None  # set: a replay that sends this kept body instead of rendering anew
     test: bool = False
+    lease_until: float = math.inf  # unix seconds; from then on another worker may take it
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

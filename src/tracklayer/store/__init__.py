@@ -1,6 +1,6 @@
 """The store: one implementation on SQLAlchemy Core; each verb is one transaction.
 
-- `database`: connections, transactions, migrations
+- `database`: what is asked of a database; `sqlite`, `postgresql`: the two there are; `opening`: which one a URL names
 - `queue`: the hot verbs (accept, claim, settle) and what an operator does to deliveries
 - `configuration`: workspaces, keys, secrets, destinations, versions, suppressions
 - `rules`: what a workspace decides about its events
@@ -16,6 +16,7 @@ from tracklayer.store.configuration import Configuration
 from tracklayer.store.database import Database
 from tracklayer.store.group_commit import GroupCommit
 from tracklayer.store.history import History
+from tracklayer.store.opening import open_database
 from tracklayer.store.people import PeopleStore
 from tracklayer.store.queue import Queue
 from tracklayer.store.rules import RulesStore
@@ -30,4 +31,5 @@ __all__ = [
     "PeopleStore",
     "Queue",
     "RulesStore",
+    "open_database",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select
+from sqlalchemy import Connection, RowMapping, delete, func, select
 
 from tracklayer.errors import NotFound
 from tracklayer.model.event import decode_json, encode_json
@@ -17,12 +17,6 @@ from tracklayer.store.tables import audience_members, audiences
 STEP = 1_000  # members changed in one transaction: about 10 ms, in which nobody else can write
 
 _OF = audience_members.c
-_DELETE = delete(audience_members).where(
-    _OF.workspace_id == bindparam("of_workspace"),
-    _OF.member == bindparam("of_member"),
-    _OF.audience == bindparam("of_audience"),
-)
-_COUNTED = {"preserve_rowcount": True}
 
 
 class AudienceStore:
@@ -30,7 +24,7 @@ class AudienceStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = database.insert(audience_members).on_conflict_do_nothing()
+        self._insert = database.insert(audience_members).on_conflict_do_nothing().returning(_OF.member)
 
     async def of(self, workspace_id: str) -> list[Audience]:
         """A workspace's audiences, by name."""
@@ -74,24 +68,29 @@ class AudienceStore:
         Raises `NotFound` where the audience is gone. Where it raises `Unavailable`, some steps may be done: the same
         again does the rest.
         """
-        rows: list[dict[str, object]] = [
-            {"workspace_id": workspace_id, "audience": name, "member": each, "added_at": now} for each in members
-        ]
-        itself = select(audiences.c.name).where(audiences.c.workspace_id == workspace_id, audiences.c.name == name)
+        itself = (
+            select(audiences.c.name)
+            .where(audiences.c.workspace_id == workspace_id, audiences.c.name == name)
+            .with_for_update(read=True)
+        )
 
-        def add(some: list[dict[str, object]], connection: Connection) -> int:
+        def add(some: Sequence[str], connection: Connection) -> int:
             if connection.execute(itself).first() is None:  # or its list could come back with another of its name
                 raise NotFound(f"there is no audience {name!r} in this workspace")
-            return connection.execute(self._insert, some, execution_options=_COUNTED).rowcount
+            of = {"workspace_id": workspace_id, "audience": name, "added_at": now}
+            rows: list[dict[str, object]] = [{"member": each, **of} for each in sorted(some)]
+            return len(connection.execute(self._insert, rows).all())
 
-        return await self._in_steps(add, rows)
+        return await self._in_steps(add, members)
 
     async def remove_members(self, workspace_id: str, name: str, members: Sequence[str]) -> int:
         """Take members off a list, in steps; answers how many were on it."""
-        rows: list[dict[str, object]] = [
-            {"of_workspace": workspace_id, "of_audience": name, "of_member": each} for each in members
-        ]
-        return await self._in_steps(lambda some, connection: connection.execute(_DELETE, some).rowcount, rows)
+        of_list = (_OF.workspace_id == workspace_id, _OF.audience == name)
+
+        def remove(some: Sequence[str], connection: Connection) -> int:
+            return connection.execute(delete(audience_members).where(*of_list, _OF.member.in_(some))).rowcount
+
+        return await self._in_steps(remove, members)
 
     async def members(self, workspace_id: str, name: str, *, limit: int, after: str | None = None) -> list[Member]:
         """A page of a list, in the order of its keys."""
@@ -120,12 +119,10 @@ class AudienceStore:
         statement = select(func.count()).where(_OF.workspace_id == workspace_id, _OF.audience == name)
         return await self._database.read(lambda connection: int(connection.execute(statement).scalar_one()))
 
-    async def _in_steps(
-        self, change: Callable[[list[dict[str, object]], Connection], int], rows: list[dict[str, object]]
-    ) -> int:
+    async def _in_steps(self, change: Callable[[Sequence[str], Connection], int], members: Sequence[str]) -> int:
         changed = 0
-        for start in range(0, len(rows), STEP):
-            some = rows[start : start + STEP]
+        for start in range(0, len(members), STEP):
+            some = members[start : start + STEP]
             changed += await self._database.write(partial(change, some), long=True)
         return changed
 

@@ -1,149 +1,103 @@
-"""Connections and transactions on one database.
+"""What the store needs of a database, whichever it is: transactions over SQLAlchemy Core, and a few hot statements.
 
-A transaction is a plain function over a SQLAlchemy connection. What it does on SQLite touches memory only, so the hot
-verbs run it where they are, on the event loop's own thread: a hop to another thread for every statement, with the
-interpreter lock to be won back after each, costs several times what the statements do. Waiting for the disk is
-another matter: every commit happens in a thread, where it holds nobody up.
+`store.sqlite` and `store.postgresql` are the two there are; `store.opening` picks one by its URL.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, Insert, RootTransaction, Select, Table, Update, create_engine, event
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import make_url
+from sqlalchemy import ColumnElement, Connection, Delete, Dialect, Insert, Select, Table, Update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from tracklayer.errors import Conflict, Unavailable
-from tracklayer.store.group_commit import GroupCommit
-
-READERS = 4
-LARGEST = 100  # pieces of work in one transaction
-PATIENCE = 5.0  # seconds to wait for another process that is writing
-GLANCE = 0.01  # seconds between looks whether it is done
+from tracklayer.errors import Conflict
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
+Work: TypeAlias = Callable[[Connection], T]
+Upsert: TypeAlias = sqlite.Insert | postgresql.Insert
 
 
-class Database:
-    """One writer and a few readers.
+class Database(ABC):
+    """Transactions, each a plain function over a connection, and what differs between databases.
 
-    SQLite allows one writing transaction at a time; taking turns here instead of in the database means that nobody
-    ever waits in a busy loop. Every database error leaves as `Unavailable`: the transaction was rolled back, nothing
-    was taken, and the next one starts afresh. Only a row that the schema refuses leaves as the driver's own
-    `IntegrityError`: that is a fault of ours, and whoever tried it again would try for ever.
+    Every error of the database leaves as `Unavailable`: the transaction was rolled back, nothing was taken, and the
+    next one starts afresh. Only what the database refuses for what it says (a row that the schema forbids, a value that
+    a type cannot hold) leaves as the driver's own error: that is a fault of ours, and whoever tried it again would try
+    for ever.
     """
 
-    def __init__(self, url: str) -> None:
-        """`url` is a SQLAlchemy URL. No connection is made yet. Raises `Unavailable` for a database we cannot use."""
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            raise Unavailable(f"{parsed.get_backend_name()} is not supported yet: expected sqlite:///…")
-        self._writer = create_engine(parsed.set(drivername="sqlite"), pool_size=1, max_overflow=0)
-        self._reader = create_engine(parsed.set(drivername="sqlite"), pool_size=READERS, max_overflow=0)
-        _prepare_sqlite(self._writer, begin="BEGIN IMMEDIATE", busy_timeout=0)  # `_begin` waits
-        _prepare_sqlite(self._reader, begin="BEGIN", busy_timeout=PATIENCE)
-        self._writes: GroupCommit[tuple[Work[Any], bool], Any] = GroupCommit(self._transaction, largest=LARGEST)
-        self._committing = ThreadPoolExecutor(1, "tracklayer-commit")
-        self._reading = ThreadPoolExecutor(READERS, "tracklayer-read")
+    shared = False  # whether other processes work on it at the same time
 
+    @abstractmethod
     async def write(self, work: Work[T], *, long: bool = False) -> T:
         """Run `work` in a transaction and answer once it is durable; whatever it raises undoes it.
 
-        All that waits shares the next transaction and so its fsync; each has a savepoint of its own, so that one
-        that fails takes none with it. `long` work (over many rows) runs in a thread. A caller that is cancelled
-        leaves its work to end by itself.
+        `work` may run more than once where the database asks for the transaction again. `long` work goes over many
+        rows. A caller that is cancelled leaves its work to end by itself.
         """
-        answer: T = await self._writes.submit((work, long))
-        return answer
 
+    @abstractmethod
     async def read(self, work: Work[T]) -> T:
-        """Run `work` on one consistent view of what is committed, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
+        """Run `work` on one consistent view of what is committed."""
 
-    async def _transaction(self, works: list[tuple[Work[Any], bool]]) -> list[Any]:
-        """The works' answers, or what they raised, after one commit."""
-        with _unavailable_on_error(), self._writer.connect() as connection:
-            transaction = await _begin(connection)
-            savepoints = connection.connection.cursor()
-            answers = []
-            for work, long in works:
-                savepoints.execute("SAVEPOINT work")
-                try:
-                    answers.append(await self._in_thread(_run, work, connection) if long else _run(work, connection))
-                except Exception as error:
-                    if not connection.connection.in_transaction:  # SQLite gave up on the whole of it
-                        raise
-                    savepoints.execute("ROLLBACK TO work")
-                    answers.append(error)
-                savepoints.execute("RELEASE work")
-            try:
-                await self._in_thread(transaction.commit)
-            except Exception:
-                connection.invalidate()  # a COMMIT that fails may leave its transaction open
-                raise
-            return answers
+    @property
+    @abstractmethod
+    def dialect(self) -> Dialect:
+        """How its SQL is written."""
 
-    async def _in_thread(self, step: Callable[..., T], *args: object) -> T:
-        """Run one step of a transaction where it holds nobody up.
-
-        Who is cancelled here waits for its end all the same: until then the connection is in the thread's hands.
-        """
-        running = asyncio.get_running_loop().run_in_executor(self._committing, step, *args)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait([running])
-            raise
-
-    def _read(self, work: Work[T]) -> T:
-        with _unavailable_on_error(), self._reader.connect() as connection:
-            return work(connection)
-
-    def statement(self, core: Insert | Select[Any] | Update, *names: str) -> Statement:
-        """`core` with the parameters `names`, compiled for this database once and for all."""
-        return Statement(core.compile(dialect=self._writer.dialect, column_keys=names or None))
-
-    def insert(self, table: Table) -> sqlite.Insert:
+    @abstractmethod
+    def insert(self, table: Table) -> Upsert:
         """An insert in this database's dialect, for `ON CONFLICT`."""
-        return sqlite.insert(table)
 
+    @abstractmethod
+    def one_of(self, column: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
+        """That `column` is one of the texts in `parameter`: one statement for any number of them."""
+
+    @abstractmethod
+    def many(self, texts: Collection[str]) -> object:
+        """The value of a parameter of `one_of`, as the driver takes it."""
+
+    @property
+    @abstractmethod
+    def next_position(self) -> ColumnElement[int]:
+        """A number for the row of `deliveries` that is being updated: larger than that of any earlier one that waits
+        for the same destination and key.
+        """
+
+    def announce(self, connection: Connection, topic: str, names: Collection[str]) -> None:  # noqa: B027
+        """Tell every process on a shared database, once this transaction is durable. Elsewhere there is nobody."""
+
+    @abstractmethod
     async def migrate(self) -> None:
         """Bring the schema to the newest revision; does nothing where it is.
 
         Raises `Conflict` for a schema that only a newer TrackLayer knows.
         """
-        await self.write(_upgrade, long=True)
 
+    @abstractmethod
     async def ping(self) -> None:
         """Prove that a transaction can begin and commit. Raises `Unavailable`."""
-        await self.write(lambda connection: connection.exec_driver_sql("PRAGMA user_version = 0"))
 
+    @abstractmethod
     async def size(self) -> int:
         """The bytes of the database on disk, without its log of the last writes."""
-        question = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
-        return await self.read(lambda connection: int(connection.exec_driver_sql(question).scalar_one()))
 
+    @abstractmethod
     async def close(self) -> None:
-        """Close every connection, once the transaction that runs has ended."""
-        await self._writes.drain()
-        self._committing.shutdown()
-        self._reading.shutdown()
-        self._writer.dispose()
-        self._reader.dispose()
+        """Close every connection, once the transactions that run have ended."""
+
+    def statement(self, core: Insert | Select[Any] | Update | Delete, *names: str) -> Statement:
+        """`core` with the parameters `names`, compiled for this database once and for all."""
+        return Statement(core.compile(dialect=self.dialect, column_keys=names or None))
 
 
 class Statement:
@@ -153,7 +107,10 @@ class Statement:
         """`compiled` has positional parameters."""
         self._sql = str(compiled)
         self._literals = compiled.params  # what the dialect adds of its own (SQLite: OFFSET 0)
-        self._values = itemgetter(*(compiled.positiontup or ()))
+        names = compiled.positiontup or ()
+        self._values: Callable[[Mapping[str, object]], tuple[object, ...]] = (
+            itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)
+        )
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
         """Execute it for every row (a mapping from parameter to value, as the driver takes it), if there are any."""
@@ -168,71 +125,8 @@ class Statement:
         return list(cursor.fetchall())
 
 
-def _cursor(connection: Connection) -> DBAPICursor:
-    return connection.connection.cursor()
-
-
-def _run(work: Work[T], connection: Connection) -> T:
-    with _unavailable_on_error():
-        return work(connection)
-
-
-async def _begin(connection: Connection) -> RootTransaction:
-    """Begin to write; where another process is writing (the command line, a backup), wait and let the loop run on."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
-    while True:
-        try:
-            return connection.begin()
-        except OperationalError as error:
-            if not _is_busy(error) or loop.time() >= deadline:
-                raise
-        await asyncio.sleep(GLANCE)
-
-
-def _is_busy(error: OperationalError) -> bool:
-    return isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-
-
-class _unavailable_on_error:  # noqa: N801 (reads as the verb that it is in a with statement)
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, DBAPIError):
-            error = error.orig
-        if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
-            raise Unavailable(f"the database cannot do this now: {error}") from error
-
-
-def _prepare_sqlite(engine: Engine, *, begin: str, busy_timeout: float) -> None:
-    """Write-ahead log, an fsync at every commit, and transactions that begin when we say so.
-
-    The driver's own way is to begin a transaction late, at the first write; see SQLAlchemy's page on SQLite,
-    "Serializable isolation / Savepoints / Transactional DDL".
-    """
-
-    @event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: object) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "cache_size=-16000",
-            "temp_store=MEMORY",
-            f"busy_timeout={busy_timeout * 1000:.0f}",  # the last: until here the driver's own 5 s hold
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that the database has not seen, on this connection. Raises `Conflict`, see `migrate`."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
@@ -242,3 +136,7 @@ def _upgrade(connection: Connection) -> None:
         raise Conflict(
             f"the database was made by another version of TrackLayer: {error}", code="unknown_schema"
         ) from error
+
+
+def _cursor(connection: Connection) -> DBAPICursor:
+    return connection.connection.cursor()

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from tracklayer.model.event import Json, encode_json
 from tracklayer.model.facts import BY_EMAIL, NO_FACTS, FactKeys, Facts, Group
 from tracklayer.model.profile import GROUP, Profile, ProfileUpdate, joined_consent, merge_profile
 from tracklayer.pipeline.member import email_member
-from tracklayer.store.database import Database
+from tracklayer.store.database import Database, Statement
 from tracklayer.store.tables import audience_members, profiles
 
 FactsOf: TypeAlias = dict[tuple[str, FactKeys], Facts]
@@ -43,7 +43,7 @@ class FactsReader:
         self._select_members = database.statement(
             select(audience_members.c.member, audience_members.c.audience).where(
                 audience_members.c.workspace_id == bindparam("in_workspace"),
-                audience_members.c.member.in_(_each("keys")),
+                database.one_of(audience_members.c.member, "keys"),
             )
         )
 
@@ -75,7 +75,7 @@ class FactsReader:
     def _audiences(self, connection: Connection, workspace_id: str, members: Collection[str]) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
         if members:
-            parameters = {"in_workspace": workspace_id, "keys": encode_json(list(members))}
+            parameters = {"in_workspace": workspace_id, "keys": self._database.many(members)}
             for member, audience in self._select_members.all(connection, parameters):
                 found.setdefault(member, set()).add(audience)
         return found
@@ -97,8 +97,8 @@ class ProfileWriter:
     def write(self, connection: Connection, updates: Mapping[str, Sequence[ProfileUpdate]]) -> None:
         """Merge `updates` (by workspace, in the order of their events) into what is kept; what says nothing new
         writes nothing."""
-        for workspace_id, said in updates.items():
-            known = self._profiles.read(connection, workspace_id, {each.user_key for each in said})
+        for workspace_id, said in sorted(updates.items()):
+            known = self._profiles.hold(connection, workspace_id, {each.user_key for each in said})
             changed: dict[str, dict[str, object]] = {}
             for update in said:
                 before = known.get(update.user_key, _NOBODY)
@@ -106,7 +106,7 @@ class ProfileWriter:
                 if after is not before:
                     known[update.user_key] = after
                     changed[update.user_key] = _row(workspace_id, update.user_key, after)
-            self._upsert.run(connection, changed.values())
+            self._upsert.run(connection, (row for _, row in sorted(changed.items())))
 
 
 class Memory:
@@ -127,25 +127,39 @@ class Memory:
 
 
 class _Profiles:
-    """Whole profiles, by key."""
+    """Whole profiles, by key.
+
+    Where other processes write, too, whoever is about to change profiles holds their rows until the end of the
+    transaction, also the ones that are only made by this: or of two who merge at once, one would be forgotten.
+    """
 
     def __init__(self, database: Database) -> None:
-        self._select = database.statement(
-            select(profiles.c.user_key, profiles.c.traits, profiles.c.consent).where(
-                profiles.c.workspace_id == bindparam("in_workspace"), profiles.c.user_key.in_(_each("keys"))
-            )
+        self._database = database
+        wanted = select(profiles.c.user_key, profiles.c.traits, profiles.c.consent).where(
+            profiles.c.workspace_id == bindparam("in_workspace"), database.one_of(profiles.c.user_key, "keys")
         )
+        self._select = database.statement(wanted)
+        self._select_held = database.statement(wanted.order_by(profiles.c.user_key).with_for_update())
+        self._make = database.statement(database.insert(profiles).on_conflict_do_nothing())
 
     def read(self, connection: Connection, workspace_id: str, keys: Collection[str]) -> dict[str, Profile]:
-        if not keys:
-            return {}
-        rows = self._select.all(connection, {"in_workspace": workspace_id, "keys": encode_json(list(keys))})
+        return self._read(self._select, connection, workspace_id, keys) if keys else {}
+
+    def hold(self, connection: Connection, workspace_id: str, keys: Collection[str]) -> dict[str, Profile]:
+        """As `read`, for those who are going to write."""
+        if not self._database.shared:
+            return self.read(connection, workspace_id, keys)
+        held = self._read(self._select_held, connection, workspace_id, keys)
+        if missing := sorted(set(keys) - held.keys()):
+            self._make.run(connection, [_row(workspace_id, key, _NOBODY) for key in missing])
+            held |= self._read(self._select_held, connection, workspace_id, missing)
+        return held
+
+    def _read(
+        self, statement: Statement, connection: Connection, workspace_id: str, keys: Collection[str]
+    ) -> dict[str, Profile]:
+        rows = statement.all(connection, {"in_workspace": workspace_id, "keys": self._database.many(keys)})
         return {key: _profile(traits, consent) for key, traits, consent in rows}
-
-
-def _each(parameter: str) -> Select[Any]:
-    """The items of a JSON list, as a subquery: one statement for any number of them."""
-    return select(func.json_each(bindparam(parameter)).table_valued("value").c.value)
 
 
 def _profile(traits: bytes | None, consent: bytes | None) -> Profile:
@@ -162,7 +176,7 @@ def _row(workspace_id: str, key: str, profile: Profile) -> dict[str, object]:
         "user_key": key,
         "traits": encode_json(_Traits(profile.traits, profile.group)) if profile.traits or profile.group else None,
         "consent": encode_json(profile.consent) if profile.consent else None,
-        "updated_at": max([*times, *([profile.group[1]] if profile.group else [])]),
+        "updated_at": max([*times, *([profile.group[1]] if profile.group else [])], default=0.0),
     }
 
 

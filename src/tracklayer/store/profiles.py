@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
-from tracklayer.model.event import Event, encode_json
+from tracklayer.model.event import Event
 from tracklayer.model.profile import consent_keys, joined_consent
 from tracklayer.store.database import Database
 from tracklayer.store.group_commit import GroupCommit
@@ -30,7 +30,7 @@ class Profiles:
         self._select = database.statement(
             select(profiles.c.user_key, profiles.c.consent).where(
                 profiles.c.workspace_id == bindparam("in_workspace"),
-                profiles.c.user_key.in_(select(func.json_each(bindparam("keys")).table_valued("value").c.value)),
+                database.one_of(profiles.c.user_key, "keys"),
                 profiles.c.consent.is_not(None),
             )
         )
@@ -54,7 +54,7 @@ class Profiles:
                 (workspace_id, key): _decode(consent)
                 for workspace_id, keys in wanted.items()
                 for key, consent in self._select.all(
-                    connection, {"in_workspace": workspace_id, "keys": encode_json(list(keys))}
+                    connection, {"in_workspace": workspace_id, "keys": self._database.many(keys)}
                 )
             }
 

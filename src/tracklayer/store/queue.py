@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, insert, null, select, update
+from sqlalchemy import Connection, bindparam, func, insert, null, or_, select, text, update
 
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import encode_json, event_from_json
-from tracklayer.model.work import Acceptance, Accepted, Candidate, NewDelivery, Settlement, Work
+from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Settlement, Work
 from tracklayer.store.database import Database
+from tracklayer.store.event_keys import EventKeys, Incoming
 from tracklayer.store.facts import FactsReader, Memory, ProfileWriter
 from tracklayer.store.history import read_kept_requests
 from tracklayer.store.search import user_keys
-from tracklayer.store.tables import DEAD, PENDING, attempts, deliveries, event_keys, event_users, events, kept_requests
+from tracklayer.store.tables import (
+    DEAD,
+    PENDING,
+    attempts,
+    deliveries,
+    destinations,
+    event_users,
+    events,
+    kept_requests,
+)
 
-Incoming = TypeVar("Incoming", Candidate, Acceptance)
+DUE = "due"  # the topic of announcements that a destination has something waiting
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,28 +47,29 @@ class Queue:
         self._database = database
         self._worker = worker
         self._dedup_window = dedup_window
+        self.shared = database.shared
         self._facts = FactsReader(database)
         self._profiles = ProfileWriter(database)
-        keys = database.insert(event_keys)
-        self._upsert_keys = database.statement(
-            keys.on_conflict_do_update(
-                index_elements=["workspace_id", "event_id"],
-                set_={"event_pk": keys.excluded.event_pk, "accepted_at": keys.excluded.accepted_at},
-                where=keys.excluded.accepted_at >= event_keys.c.accepted_at,  # a test never hides a live event
-            )
-        )
-        self._select_keys = database.statement(
-            select(event_keys.c.event_id, event_keys.c.accepted_at).where(
-                event_keys.c.workspace_id == bindparam("in_workspace"),
-                event_keys.c.event_id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value)),
-                event_keys.c.accepted_at > bindparam("since"),
-            )
-        )
+        self._keys = EventKeys(database, window=dedup_window)
         self._select_due = database.statement(_DUE)
-        self._lease = database.statement(_LEASE)
+        self._lease = database.statement(
+            update(deliveries)
+            .where(database.one_of(deliveries.c.id, "ids"))
+            .values(lease_owner=bindparam("owner"), available_at=bindparam("until"))
+        )
+        self._select_next = database.statement(_NEXT)
+        # Tests and rows of deleted destinations may have left `pending`, and are ours all the same.
+        self._select_ours = database.statement(
+            select(deliveries.c.id)
+            .where(database.one_of(deliveries.c.id, "ids"), deliveries.c.lease_owner == bindparam("owner"))
+            .with_for_update()
+        )
         self._insert_events = database.statement(insert(events))
         self._insert_users = database.statement(insert(event_users))
         self._insert_deliveries = database.statement(insert(deliveries))
+        self._number = database.statement(
+            update(deliveries).where(deliveries.c.id == bindparam("of")).values(position=database.next_position)
+        )
         self._end_leases = database.statement(_SETTLE)
         # A settlement is tried again when its commit's outcome is unknown, so an attempt may be there already.
         self._insert_attempts = database.statement(database.insert(attempts).on_conflict_do_nothing())
@@ -84,13 +95,17 @@ class Queue:
         """As `accept`, with events that `complete` makes whole within the transaction: only those that are new."""
 
         def work(connection: Connection) -> list[Accepted]:
-            answers, new = _deduplicate(items, self._recent(connection, items), self._dedup_window)
+            known, taken = self._keys.look(connection, items)
+            answers, new = _deduplicate(items, known, self._dedup_window)
             fresh = complete(new, Memory(connection, self._facts, self._profiles))
             self._insert_events.run(connection, map(_event_row, fresh))
-            self._upsert_keys.run(connection, map(_key_row, fresh))
+            self._keys.write(connection, (item for item in fresh if item.pk not in taken))
             self._insert_users.run(connection, (row for item in fresh for row in _user_rows(item)))
             rows = (self._delivery_row(item, new) for item in fresh for new in item.deliveries)
             self._insert_deliveries.run(connection, rows)
+            ordered = ({"of": new.id} for item in fresh for new in item.deliveries if new.order_key is not None)
+            self._number.run(connection, ordered)
+            self._database.announce(connection, DUE, _for_others(fresh))
             return answers
 
         return await self._database.write(work) if items else []
@@ -100,30 +115,47 @@ class Queue:
 
         def work(connection: Connection) -> list[Work]:
             due = {"destination": destination_id, "now": now, "most": limit}
-            found = _work(connection, self._select_due.all(connection, due))
-            lease = {"owner": self._worker, "until": lease_until}
-            self._lease.run(connection, ({"of": each.delivery_id, **lease} for each in found))
+            found = _work(connection, self._select_due.all(connection, due), lease_until)
+            if found:
+                ids = self._database.many([each.delivery_id for each in found])
+                self._lease.run(connection, [{"ids": ids, "owner": self._worker, "until": lease_until}])
             return found
 
         return await self._database.write(work)
 
-    async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """End leases: write each delivery's new state with its attempt, and keep the request of a failed one."""
-        attempted = [_attempt_row(item) for item in settlements if item.attempt is not None]
-        kept = [_kept_row(item) for item in settlements if item.kept is not None]
+    async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+        """End leases: write each delivery's new state with its attempt, and keep the request of a failed one.
+
+        Answers the ids of those whose lease is not this worker's any more: it ran out, another worker has taken the
+        delivery up, and what that one makes of it is not written over.
+        """
+
+        def work(connection: Connection) -> list[str]:
+            ours = self._ours(connection, [item.delivery_id for item in settlements])
+            mine = [item for item in settlements if item.delivery_id in ours]
+            self._end_leases.run(connection, map(_settlement_row, mine))
+            self._insert_attempts.run(connection, [_attempt_row(item) for item in mine if item.attempt is not None])
+            self._upsert_kept.run(connection, [_kept_row(item) for item in mine if item.kept is not None])
+            return [item.delivery_id for item in settlements if item.delivery_id not in ours]
+
+        return await self._database.write(work)
+
+    async def release(self, delivery_ids: Collection[str]) -> None:
+        """Give leases of ours back unspent: the deliveries are claimable again at their due time."""
 
         def work(connection: Connection) -> None:
-            self._end_leases.run(connection, map(_settlement_row, settlements))
-            self._insert_attempts.run(connection, attempted)
-            self._upsert_kept.run(connection, kept)
+            ours = self._ours(connection, delivery_ids)
+            if ours:
+                released = _RELEASE.where(deliveries.c.id.in_(ours)).returning(deliveries.c.destination_id)
+                self._database.announce(connection, DUE, set(connection.execute(released).scalars()))
 
-        await self._database.write(work)
+        if delivery_ids:
+            await self._database.write(work)
 
-    async def release(self, delivery_ids: Iterable[str]) -> None:
-        """Give leases back unspent: the deliveries are claimable again at their due time."""
-        rows = [{"of": delivery_id} for delivery_id in delivery_ids]
-        if rows:
-            await self._database.write(lambda connection: connection.execute(_RELEASE, rows))
+    def _ours(self, connection: Connection, delivery_ids: Collection[str]) -> set[str]:
+        """Those whose lease this worker holds; their rows are locked for this transaction."""
+        wanted = {"ids": self._database.many(delivery_ids), "owner": self._worker}
+        return {row[0] for row in self._select_ours.all(connection, wanted)}
 
     async def release_all(self, *, now: float) -> int:
         """Give every lease back, whoever holds it. Only right where no other process works on this database.
@@ -171,11 +203,23 @@ class Queue:
         )
 
     async def next_at(self, destination_id: str) -> float | None:
-        """When the next delivery of a destination may be claimed; None where none waits."""
-        statement = select(func.min(deliveries.c.available_at)).where(
-            deliveries.c.destination_id == destination_id, PENDING
+        """When the next delivery of a destination may be claimed; None where none waits but for an earlier one."""
+        found = await self._database.read(
+            lambda connection: self._select_next.all(connection, {"destination": destination_id})
         )
-        return await self._database.read(lambda connection: connection.execute(statement).scalar())
+        return found[0][0] if found else None
+
+    async def due(self) -> dict[str, float]:
+        """For every destination that was ever made and has something waiting, when the next may be claimed.
+
+        One look into the index for each; what waits for an earlier one counts, too.
+        """
+        first = select(func.min(deliveries.c.available_at)).where(
+            deliveries.c.destination_id == destinations.c.id, PENDING
+        )
+        statement = select(destinations.c.id, first.scalar_subquery())
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return {destination_id: at for destination_id, at in rows if at is not None}
 
     async def revive(self, workspace_id: str, delivery_ids: Sequence[str], *, as_sent: bool, now: float) -> list[str]:
         """Make dead letters pending again, due now, with their retries given back. Answers the ids that were dead."""
@@ -204,8 +248,7 @@ class Queue:
             .values(
                 state=DeliveryState.DISCARDED.value,
                 reason="the destination was deleted",
-                updated_at=now,
-                lease_owner=None,
+                updated_at=now,  # what is on its way keeps its lease: how that ends is still to be written
             )
         )
         return await self._database.write(lambda connection: connection.execute(statement).rowcount, long=True)
@@ -217,22 +260,16 @@ class Queue:
             update(deliveries)
             .where(deliveries.c.workspace_id == workspace_id, DEAD, deliveries.c.id.in_(delivery_ids))
             .values(values)
-            .returning(deliveries.c.id)
+            .returning(deliveries.c.id, deliveries.c.destination_id)
         )
-        return await self._database.write(lambda connection: list(connection.execute(statement).scalars()))
 
-    def _recent(self, connection: Connection, items: Sequence[Incoming]) -> dict[tuple[str, str], float]:
-        """(workspace, event_id) → accepted_at of those of `items` that are known within the dedup window."""
-        wanted: dict[str, set[str]] = {}
-        for item in items:
-            wanted.setdefault(item.workspace_id, set()).add(item.event.event_id)
-        since = min(item.received_at for item in items) - self._dedup_window
-        found: dict[tuple[str, str], float] = {}
-        for workspace_id, ids in wanted.items():
-            parameters = {"in_workspace": workspace_id, "ids": encode_json(list(ids)), "since": since}
-            for event_id, accepted_at in self._select_keys.all(connection, parameters):
-                found[workspace_id, event_id] = accepted_at
-        return found
+        def work(connection: Connection) -> list[str]:
+            changed = connection.execute(statement).all()
+            if values["state"] == DeliveryState.PENDING.value:
+                self._database.announce(connection, DUE, {destination_id for _, destination_id in changed})
+            return [delivery_id for delivery_id, _ in changed]
+
+        return await self._database.write(work)
 
     def _delivery_row(self, item: Acceptance, new: NewDelivery) -> dict[str, object]:
         leased = new.lease_until is not None
@@ -257,6 +294,8 @@ class Queue:
             "due_at": item.received_at,
             "available_at": new.lease_until if leased else item.received_at,
             "lease_owner": self._worker if leased else None,
+            "order_key": new.order_key,
+            "position": None,
         }
 
 
@@ -295,12 +334,13 @@ def _event_row(item: Acceptance) -> dict[str, object]:
     }
 
 
-def _key_row(item: Acceptance) -> dict[str, object]:
+def _for_others(items: Iterable[Acceptance]) -> set[str]:
+    """The destinations that something waits for which this process has not taken into its own memory."""
     return {
-        "workspace_id": item.workspace_id,
-        "event_id": item.event.event_id,
-        "event_pk": item.pk,
-        "accepted_at": 0.0 if item.test else item.received_at,  # older than any window: no live event is its duplicate
+        new.destination_id
+        for item in items
+        for new in item.deliveries
+        if new.lease_until is None and new.state is DeliveryState.PENDING
     }
 
 
@@ -308,6 +348,20 @@ def _user_rows(item: Acceptance) -> list[dict[str, object]]:
     of = {"workspace_id": item.workspace_id, "event_pk": item.pk}
     return [{"user_key": key, **of} for key in user_keys(item.event)]
 
+
+_EARLIER = deliveries.alias("earlier")
+_ITS_TURN = or_(
+    deliveries.c.order_key.is_(None),
+    ~select(_EARLIER.c.id)
+    .where(
+        _EARLIER.c.destination_id == deliveries.c.destination_id,
+        _EARLIER.c.order_key == deliveries.c.order_key,
+        _EARLIER.c.position < deliveries.c.position,
+        text("earlier.state = 'pending'"),  # leased or not: what is being sent is not sent yet
+    )
+    .exists(),
+)
+"""Whether nothing that came earlier for the same destination and user still waits."""
 
 _DUE = (
     select(
@@ -322,20 +376,26 @@ _DUE = (
     )
     .join(events, (events.c.workspace_id == deliveries.c.workspace_id) & (events.c.pk == deliveries.c.event_pk))
     .where(
-        deliveries.c.destination_id == bindparam("destination"), PENDING, deliveries.c.available_at <= bindparam("now")
+        deliveries.c.destination_id == bindparam("destination"),
+        PENDING,
+        deliveries.c.available_at <= bindparam("now"),
+        _ITS_TURN,
     )
     .order_by(deliveries.c.available_at, deliveries.c.id)
     .limit(bindparam("most"))
-)
-
-_LEASE = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("of"))
-    .values(lease_owner=bindparam("owner"), available_at=bindparam("until"))
+    .with_for_update(of=deliveries, skip_locked=True)  # what another worker is taking is no reason to wait
 )
 
 
-def _work(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Work]:
+_NEXT = (
+    select(deliveries.c.available_at)
+    .where(deliveries.c.destination_id == bindparam("destination"), PENDING, _ITS_TURN)
+    .order_by(deliveries.c.available_at, deliveries.c.id)
+    .limit(1)
+)
+
+
+def _work(connection: Connection, rows: Sequence[tuple[Any, ...]], lease_until: float) -> list[Work]:
     """Rows of `_DUE` as work."""
     replayed = [row[0] for row in rows if row[4]]
     kept = read_kept_requests(connection, replayed) if replayed else {}
@@ -350,6 +410,7 @@ def _work(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Work]
             created_at=created_at,
             kept=kept.get(delivery_id),
             test=bool(test),
+            lease_until=lease_until,
         )
         for delivery_id, attempts, retries, created_at, _, test, destination_id, body in rows
     ]
@@ -373,11 +434,7 @@ _SETTLE = (
     )
 )
 
-_RELEASE = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("of"), PENDING)
-    .values(lease_owner=None, available_at=deliveries.c.due_at)
-)
+_RELEASE = update(deliveries).where(PENDING).values(lease_owner=None, available_at=deliveries.c.due_at)
 
 
 def _settlement_row(item: Settlement) -> dict[str, object]:

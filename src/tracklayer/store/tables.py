@@ -2,11 +2,15 @@
 
 `deliveries.available_at` is when any worker may claim the row: its due time, or the end of the lease that a worker
 holds. So one index serves both "due" and "lease expired", and a claim only pushes that one column.
+
+On PostgreSQL the tables that grow with the traffic (`PARTITIONED`) are partitioned by ranges of their ids, which are
+ranges of time (`store.partitions`).
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -15,11 +19,14 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
-    String,
     Table,
     Text,
     text,
 )
+from sqlalchemy import String as AnyString
+
+# Compared byte by byte on every database, whatever its locale: ids are ordered by time as text.
+String = AnyString().with_variant(AnyString(collation="C"), "postgresql")
 
 metadata = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"},
@@ -313,10 +320,13 @@ deliveries = Table(
     Column("due_at", Double, nullable=False),
     Column("available_at", Double, nullable=False),
     Column("lease_owner", String),
+    Column("order_key", String),  # set where the destination keeps the order of this user's events
+    Column("position", BigInteger),  # … and which of them came first
     sqlite_with_rowid=False,
 )
 
 PENDING = text("state = 'pending'")
+ORDERED = text("state = 'pending' AND order_key IS NOT NULL")
 DEAD = text("state = 'dead'")
 SUPPRESSED = text("state = 'suppressed'")
 DISCARDED = text("state = 'discarded'")
@@ -364,6 +374,14 @@ Index(
     sqlite_where=DISCARDED,
     postgresql_where=DISCARDED,
 )
+Index(
+    "ix_deliveries_order",
+    deliveries.c.destination_id,
+    deliveries.c.order_key,
+    deliveries.c.position,
+    sqlite_where=ORDERED,
+    postgresql_where=ORDERED,
+)
 Index("ix_deliveries_destination", deliveries.c.destination_id, deliveries.c.id)
 Index("ix_deliveries_event", deliveries.c.event_pk)
 
@@ -395,3 +413,38 @@ kept_requests = Table(
     Column("body", LargeBinary),
     Column("sealed", LargeBinary),  # the exact body, encrypted, where secrets stand masked in `body`
 )
+
+# What a destination may still be sent now, over all processes: see `delivery.limits.TokenBucket`.
+paces = Table(
+    "paces",
+    metadata,
+    Column("destination_id", String, primary_key=True),
+    Column("tokens", Double, nullable=False),
+    Column("refilled_at", Double, nullable=False),
+    Column("hold_until", Double, nullable=False),  # the receiver asked everybody to wait (Retry-After)
+    sqlite_with_rowid=False,
+)
+
+# Something sealed with the master key, so that a process with another key is told so before it does harm.
+key_checks = Table(
+    "key_checks",
+    metadata,
+    Column("purpose", String, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# One row: the oldest code that may work on this schema. See `store.schema`.
+schema_needs = Table(
+    "schema_needs",
+    metadata,
+    Column("code_revision", String, primary_key=True),
+)
+
+PARTITIONED = {
+    "events": "pk",
+    "event_users": "event_pk",
+    "deliveries": "id",
+    "attempts": "delivery_id",
+    "kept_requests": "delivery_id",
+}
+"""Table → the id whose ranges its partitions are."""

@@ -1,0 +1,20 @@
+"""Which database a URL names."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import make_url
+
+from tracklayer.errors import Unavailable
+from tracklayer.store.database import Database
+from tracklayer.store.postgresql import PostgresDatabase
+from tracklayer.store.sqlite import SqliteDatabase
+
+
+def open_database(url: str) -> Database:
+    """The database at `url` (SQLAlchemy's); no connection is made yet. Raises `Unavailable` for one we cannot use."""
+    backend = make_url(url).get_backend_name()
+    if backend == "sqlite":
+        return SqliteDatabase(url)
+    if backend == "postgresql":
+        return PostgresDatabase(url)
+    raise Unavailable(f"{backend} is not supported: expected sqlite:///… or postgresql://…")

@@ -1,0 +1,250 @@
+"""PostgreSQL 15 and later, through asyncpg: many processes on many hosts work on one database at the same time.
+
+A transaction is the same plain function as on SQLite. SQLAlchemy runs it in a greenlet, so each statement waits on the
+event loop and holds nobody up; every transaction has a connection of its own out of a small pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any, NoReturn, TypeVar
+
+import asyncpg
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Sequence,
+    String,
+    Table,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from tracklayer.errors import Unavailable
+from tracklayer.store.database import Database, Work, upgrade
+
+CONNECTIONS = 8  # of one process, at most, beside the one that listens
+CONNECTING = 5.0  # seconds to make a connection
+COMMAND = 15.0  # seconds that one statement may take; a host that is gone is noticed that late
+LONG_COMMAND = 900.0  # … of work that goes over many rows
+TURN = 10.0  # seconds that a transaction waits for a free connection
+TRIES = 4  # of a transaction that met another one in a deadlock
+CHANNEL = "tracklayer"
+MIGRATING = 500_173_827_947  # the key of the advisory lock that migrations take, one process after the other
+
+# What the server itself is to give up, because the process that asked may be stopped or gone without a word.
+_SESSION = {
+    "application_name": "tracklayer",
+    "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "10s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+_AGAIN = {"40001", "40P01"}  # serialization failure, deadlock: nothing was done, and it may be tried again
+_OURS = ("22", "23", "42")  # a value, a constraint, a statement: no later try would do better
+
+T = TypeVar("T")
+
+
+class PostgresDatabase(Database):
+    """A pool of connections."""
+
+    shared = True
+
+    def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
+        """`url` is a SQLAlchemy URL; libpq's `sslmode` is understood, too. No connection is made yet."""
+        self._url = _for_asyncpg(make_url(url))
+        self._engine = self._make_engine(connections, COMMAND)
+        self._long_engine = self._make_engine(1, LONG_COMMAND)
+        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writes: set[asyncio.Task[Any]] = set()
+        self._notify = self.statement(
+            select(func.pg_notify(literal_column(f"'{CHANNEL}'"), bindparam("said", type_=String)))
+        )
+
+    def _make_engine(self, connections: int, command_timeout: float) -> AsyncEngine:
+        return create_async_engine(
+            self._url,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=TURN,
+            pool_use_lifo=True,
+            connect_args={
+                "timeout": CONNECTING,
+                "command_timeout": command_timeout,
+                "server_settings": {**_SESSION, "statement_timeout": f"{command_timeout:.0f}s"},
+            },
+        )
+
+    async def write(self, work: Work[T], *, long: bool = False) -> T:
+        """See `Database`."""
+        task = asyncio.create_task(self._write(work, self._long_engine if long else self._engine))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_forget)  # nobody is there for its error
+            raise
+
+    async def _write(self, work: Work[T], engine: AsyncEngine) -> T:
+        for tried in range(1, TRIES + 1):
+            try:
+                async with _Transaction(engine) as connection:
+                    return await connection.run_sync(work)
+            except (DBAPIError, asyncpg.PostgresError, *_DRIVER) as error:
+                if _sqlstate(error) in _AGAIN and tried < TRIES:
+                    continue
+                _raise(error)
+        raise AssertionError  # the last try returns or raises
+
+    async def read(self, work: Work[T]) -> T:
+        """See `Database`."""
+        try:
+            async with _Transaction(self._reader) as connection:
+                return await connection.run_sync(work)
+        except (DBAPIError, asyncpg.PostgresError, *_DRIVER) as error:
+            _raise(error)
+
+    @property
+    def dialect(self) -> Dialect:
+        """See `Database`."""
+        return self._engine.dialect
+
+    def insert(self, table: Table) -> postgresql.Insert:
+        """See `Database`."""
+        return postgresql.insert(table)
+
+    def one_of(self, column: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
+        """See `Database`."""
+        return column == any_(bindparam(parameter, type_=ARRAY(String)))
+
+    def many(self, texts: Collection[str]) -> list[str]:
+        """An array."""
+        return list(texts)
+
+    @property
+    def next_position(self) -> ColumnElement[int]:
+        """Of a sequence: whoever accepts after another one's commit gets a larger number."""
+        return _POSITIONS.next_value()
+
+    def announce(self, connection: Connection, topic: str, names: Collection[str]) -> None:
+        """See `Database`; heard by `store.listening`."""
+        self._notify.run(connection, [{"said": f"{topic} {name}"} for name in sorted(names)])
+
+    async def migrate(self) -> None:
+        """See `Database`."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
+            connection.execute(text("SET LOCAL lock_timeout = '5s'"))  # never stand in the way of those who work
+            upgrade(connection)
+
+        await self.write(work, long=True)
+
+    async def ping(self) -> None:
+        """Prove that a transaction can begin and commit. Raises `Unavailable`."""
+        await self.write(lambda connection: connection.execute(_PING))
+
+    async def size(self) -> int:
+        """The bytes of the database on disk, without the server's log."""
+        question = select(func.pg_database_size(func.current_database()))
+        return await self.read(lambda connection: int(connection.execute(question).scalar_one()))
+
+    async def close(self) -> None:
+        """See `Database`."""
+        if self._writes:
+            await asyncio.wait(self._writes)
+        await self._engine.dispose()
+        await self._long_engine.dispose()
+
+
+_POSITIONS = Sequence("delivery_positions")
+
+# A standby takes reads; only a primary that can write gives a transaction its number.
+_PING = text("SELECT pg_current_xact_id()")
+
+
+class _Transaction:
+    """A connection for one transaction: committed at the end of the block, and thrown away where anything went wrong
+    with it. Who is cancelled meanwhile gives back no connection that is in the middle of something.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._connection = engine.connect()
+
+    async def __aenter__(self) -> AsyncConnection:
+        connection = await self._connection.start()
+        await connection.begin()  # no statement yet; hot ones go past SQLAlchemy, which would not see that one began
+        return connection
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        connection = self._connection
+        try:
+            if error is None:
+                await connection.commit()
+            elif isinstance(error, Exception) and not isinstance(error, _BROKEN):
+                await connection.rollback()
+            else:
+                await connection.invalidate()
+        except BaseException:
+            await connection.invalidate()
+            raise
+        finally:
+            await connection.close()
+
+
+def _for_asyncpg(url: URL) -> URL:
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+_DBAPI: Any = postgresql.asyncpg.dialect.import_dbapi()
+_DRIVER: tuple[type[Exception], ...] = (
+    _DBAPI.Error,
+    SQLAlchemyError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+_BROKEN = (DBAPIError, asyncpg.PostgresError, *_DRIVER)
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """The code that PostgreSQL gave (its manual, appendix A); None where it was not the server who complained."""
+    cause: BaseException | None = error
+    while cause is not None:
+        state = getattr(cause, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return None
+
+
+def _raise(error: Exception) -> NoReturn:
+    state = _sqlstate(error)
+    if state is not None and state.startswith(_OURS):
+        raise error
+    reason = getattr(error, "orig", None) or error
+    said = str(reason).partition("\n")[0] or type(reason).__name__
+    raise Unavailable(f"the database cannot do this now: {said}") from error
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
