@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import asyncpg
 from sqlalchemy.engine import make_url
@@ -56,7 +56,10 @@ class PostgresServer:
             **({} if durable else QUICK),
             **settings,
         }
-        self._as = {} if os.geteuid() else {"user": "nobody", "group": "nogroup"}  # it refuses to run as root
+        # It refuses to run as root.
+        self._as: dict[str, Any] = {} if os.geteuid() else {"user": "nobody", "group": "nogroup"}
+            {} if os.geteuid() else {"user": "nobody", "group": "nogroup"}
+        )  # it refuses to run as root
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -96,7 +99,7 @@ class PostgresServer:
                 **self._as,
             )
         end = time.monotonic() + PATIENCE
-        asked = [BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        asked: list[str | Path] = [BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(asked, check=False).returncode:
             up = self.process.poll() is None and time.monotonic() < end
             assert up, self._log.read_text(errors="replace")[-3000:]

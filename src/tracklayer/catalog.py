@@ -111,6 +111,11 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
         policy = self.plan.config.consent
         return policy is not None and bool(policy.requires)
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether a user's events go one after the other."""
+        return self.plan.config.ordering == "per_user"
+
     def keys(self, now: float) -> Keys | None:
         """The signing secrets in force at `now`; None: requests are not signed."""
         if self.plan.config.signing is None or self.signing_secret is None:
@@ -160,6 +165,12 @@ class Catalog:
         await self.load_keys()
         for workspace in await self._configuration.workspaces():
             await self.load_workspace(workspace)
+
+    async def refresh(self, workspace_id: str) -> None:
+        """Read one workspace again that another process has changed, or made."""
+        for workspace in await self._configuration.workspaces():
+            if workspace.id == workspace_id:
+                await self.load_workspace(workspace)
 
     async def load_keys(self) -> None:
         """Read the API keys again."""

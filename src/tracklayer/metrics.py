@@ -63,6 +63,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.events = {"accepted": 0, "duplicate": 0, "rejected": 0, "refused": 0}
         self.commit_seconds = Histogram()
+        self.late_settlements = 0  # ends of attempts whose lease another process had taken over
         self.enrichment_failures: Counter[str] = Counter()
         self._destinations: dict[str, DestinationMetrics] = {}
         self._queues: list[Metric] = []
@@ -102,6 +103,9 @@ class Metrics(Collector):
         accept = HistogramMetricFamily("tracklayer_accept_seconds", "From an event's arrival to its commit.")
         accept.add_metric([], self.commit_seconds.buckets(), self.commit_seconds.total)
         yield accept
+        late = CounterMetricFamily("tracklayer_late_settlements", "Ends of attempts that came after their lease's end.")
+        late.add_metric([], self.late_settlements)
+        yield late
         yield self._counter("accepted", "Deliveries made at accept.", lambda of: of.accepted)
         yield self._counter("delivered", "Deliveries delivered.", lambda of: of.delivered)
         yield self._counter("retried", "Attempts to be tried again.", lambda of: of.retried)

@@ -22,6 +22,7 @@ from tracklayer.flow.enriching import Enriching
 from tracklayer.flow.ingest import Ingest, IngestOptions
 from tracklayer.flow.tail import Tail
 from tracklayer.geo import GeoFile
+from tracklayer.hearing import Hearing
 from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
 from tracklayer.operate.audiences import Audiences
@@ -61,6 +62,9 @@ from tracklayer.store import (
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import Counts
 from tracklayer.store.facts import FactsReader
+from tracklayer.store.key_checks import KeyChecks
+from tracklayer.store.listening import Listening, SharedClock
+from tracklayer.store.paces import Paces
 from tracklayer.store.profiles import Profiles
 from tracklayer.store.rejected import RejectedStore
 from tracklayer.store.search import EventSearch
@@ -68,6 +72,8 @@ from tracklayer.store.sources import SourceStore
 from tracklayer.template import Limits
 from tracklayer.transport import HttpTransport
 from tracklayer.vault import Vault, load_or_make_master_key
+
+MASTER_KEY = "the master key"  # what is sealed with it, to know it again
 
 log = structlog.get_logger("tracklayer")
 
@@ -85,7 +91,11 @@ class Service:
     ) -> None:
         """The ports default to the machine's own clock, network and chance; a simulation brings its own."""
         self.settings = settings
-        self.clock = clock or SystemClock()
+        self._database = open_database(settings.database_url, connections=settings.database_connections)
+        if settings.role != "all" and not self._database.shared:
+            raise Conflict(f"role {settings.role} needs postgresql://…: on SQLite one process does all", code="role")
+        shared_clock = SharedClock()
+        self.clock = clock or (shared_clock if self._database.shared else SystemClock())
         self.rng = rng or random.Random(os.urandom(16))  # noqa: S311 (ids and jitter; keys come from the system)
         self.input_limits = InputLimits(event_bytes=settings.event_limit, batch_events=settings.batch_limit)
         self.ids = IdFactory(self.clock.now, self.rng)
@@ -93,10 +103,11 @@ class Service:
         self.tail = Tail()
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         vault = Vault(settings.master_key or load_or_make_master_key(settings.data_dir / "master.key"))
+        self._vault = vault
         self.console_secret = vault.derive("console: CSRF tokens")
-        self._database = open_database(settings.database_url)
         configuration = Configuration(self._database)
-        self._queue = Queue(self._database, worker=self.ids.new("wrk"), dedup_window=settings.dedup_window)
+        worker = f"wrk_{self.rng.getrandbits(80):020x}"
+        self._queue = Queue(self._database, worker=worker, dedup_window=settings.dedup_window)
         self.history = History(self._database)
         limits = PlanLimits(
             template=Limits(source_bytes=settings.template_limit, output_bytes=settings.body_limit),
@@ -117,6 +128,7 @@ class Service:
         self.engine = Engine(
             self.catalog,
             self._queue,
+            Paces(self._database),
             attempter,
             self.clock,
             self.rng,
@@ -124,7 +136,12 @@ class Service:
             self._counting,
             self.tail,
             profiles.consent_now,
-            EngineOptions(concurrency=settings.concurrency, lease=settings.lease, queue_bytes=settings.queue_bytes),
+            EngineOptions(
+                concurrency=settings.concurrency,
+                lease=settings.lease,
+                queue_bytes=settings.queue_bytes,
+                delivers=settings.role != "api",
+            ),
         )
         self.completing = Completing(self.catalog, self.enriching)
         self.ingest = Ingest(
@@ -152,18 +169,33 @@ class Service:
         self.workspaces = Workspaces(self.catalog, rules, self.audit, self.clock)
         self.storage = Storage(self._database, settings.data_dir)
         self._take_from_sources(vault)
+        self._let_operate(configuration, counts, profiles, attempter)
+        self.started_at = self.clock.now()
+        self._lock: TextIO | None = None
+        self._hearing = Hearing(self.catalog, self.sources, self.engine, self.clock)
+        self._listening = (
+            Listening(settings.database_url, shared_clock, self._hearing.hear, self._hearing.resume)
+            if self._database.shared
+            else None
+        )
+        self._running = False
+
+    def _let_operate(
+        self, configuration: Configuration, counts: Counts, profiles: Profiles, attempter: Attempter
+    ) -> None:
+        """Build what people work with."""
         self.keys = Keys(self.catalog, configuration, self.audit, self.clock, self.ids)
-        self.secrets = Secrets(self.catalog, configuration, self.engine, vault, self.audit, self.clock)
+        self.secrets = Secrets(self.catalog, configuration, self.engine, self._vault, self.audit, self.clock)
         self.destinations = Destinations(
             self.catalog,
             configuration,
             self._queue,
             self.engine,
-            vault,
+            self._vault,
             self.audit,
             self.clock,
             self.ids,
-            most=settings.destinations_limit,
+            most=self.settings.destinations_limit,
         )
         self.dead_letters = DeadLetters(
             self.catalog,
@@ -192,9 +224,6 @@ class Service:
             self.ids,
         )
         self.reviews = Reviews(self.catalog, self.destinations, self.history, attempter, self.clock)
-        self.started_at = self.clock.now()
-        self._lock: TextIO | None = None
-        self._running = False
 
     def _take_from_sources(self, vault: Vault) -> None:
         """Build what takes in what sources send."""
@@ -225,7 +254,13 @@ class Service:
 
     async def prepare(self) -> str | None:
         """Open the store and load the catalog, without delivering; answers the first admin key where it made one."""
+        async with self._database.alone():
+            return await self._prepare()
+
+    async def _prepare(self) -> str | None:
         await self._database.migrate()
+        sealed = await KeyChecks(self._database).first(MASTER_KEY, self._vault.seal(MASTER_KEY, purpose=MASTER_KEY))
+        self._vault.open(sealed, purpose=MASTER_KEY)
         await self.catalog.load()
         await self.sources.load()
         workspace = await self.keys.workspace(DEFAULT_WORKSPACE)
@@ -244,21 +279,29 @@ class Service:
 
     async def start(self) -> None:
         """Take the data directory, prepare, and deliver."""
-        self._lock = lock_data_dir(self.settings.data_dir)
+        if self._listening is None:
+            self._lock = lock_data_dir(self.settings.data_dir)
+        else:
+            await self._listening.start()  # first, so that no change is missed and every time is the database's
         key = await self.prepare()
         if key is not None:
             print(f"\n  Your admin API key, shown this once:\n\n    {key}\n", flush=True)
+        self.started_at = self.clock.now()
         await asyncio.to_thread(self.enriching.warm)
-        released = await self._queue.release_all(now=self.clock.now())
+        released = 0 if self._database.shared else await self._queue.release_all(now=self.clock.now())
         await self.engine.start()
+        self._hearing.start()
         self._running = True
-        log.info("started", data_dir=str(self.settings.data_dir), resumed_deliveries=released)
+        log.info("started", role=self.settings.role, data_dir=str(self.settings.data_dir), resumed_deliveries=released)
 
     async def stop(self) -> None:
         """Finish what is in flight within the stop timeout, give the rest back, and close."""
         self._running = False
         self.tail.close()
         started = time.monotonic()
+        if self._listening is not None:
+            await self._listening.stop()
+        await self._hearing.stop()
         await self.replays.stop()
         try:
             await self.engine.stop(self.settings.stop_timeout)

@@ -222,6 +222,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = ""
+    database_connections: Annotated[
+        int, Setting(_between(2, 100), "The most connections of this process to PostgreSQL, beside two for itself.")
+    ] = 8
+    role: Annotated[
+        Literal["all", "api", "worker"],
+        Setting(
+            _choice("all", "api", "worker"),
+            "What this process does: `api` takes events and calls, `worker` delivers, `all` does both. "
+            "On SQLite there is one process, and it does all.",
+        ),
+    ] = "all"
     master_key: Annotated[
         bytes | None,
         Setting(

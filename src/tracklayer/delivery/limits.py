@@ -14,6 +14,7 @@ MAX_BURST = 1_000_000.0
 
 _REFILL = 0.98  # the share of the rate at which tokens come back
 _LATENESS = 0.05  # seconds of the rate that a late timer may catch up with
+HORIZON = 0.25  # seconds: how far ahead of its time a token is granted to one of several who share a bucket
 _PRECISION = 1e-6  # seconds; unix time in a float is no finer
 
 
@@ -88,6 +89,27 @@ class TokenBucket:
             return missing / refill
         self.tokens -= 1.0
         return 0.0
+
+    def grant(self, wanted: int, now: float) -> tuple[list[float], float]:
+        """Spend up to `wanted` tokens at once, also those that come back within the next quarter of a second.
+
+        Answers when each of them may be used, and when there will be more. For several who share one
+        bucket: each asks rarely, and none is given so much that the others starve.
+        """
+        self._refill(now)
+        refill = self._limit.rate * _REFILL
+        times: list[float] = []
+        wait = max(0.0, (1.0 - self.tokens) / refill)
+        while len(times) < wanted and wait <= HORIZON:
+            self.tokens -= 1.0
+            times.append(now + wait)
+            wait = max(0.0, (1.0 - self.tokens) / refill)
+        return times, now + max(0.0, wait - HORIZON)
+
+    def give_back(self, tokens: int, now: float) -> None:
+        """Take back tokens that were granted and not used."""
+        self._refill(now)
+        self.tokens = min(self._limit.burst, self.tokens + tokens)
 
     def update(self, limit: Limit, now: float) -> None:
         """Go on under another limit: what is saved up stays, as far as the new burst allows."""

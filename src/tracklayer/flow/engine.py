@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine
+from contextlib import suppress
 
 import msgspec
 import structlog
 
 from tracklayer.catalog import Catalog
+from tracklayer.delivery.limits import Limit
 from tracklayer.errors import Unavailable
 from tracklayer.flow.attempt import Attempter
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.lane import Lane
+from tracklayer.flow.pace import OwnPace, Pace, SharedPace
 from tracklayer.flow.report import report, report_suppressed
 from tracklayer.flow.routing import ConsentNow, admit, remembered_for
 from tracklayer.flow.settlement import settle, stopped
@@ -30,8 +33,11 @@ from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.work import Settlement, Work
 from tracklayer.ports import Clock, Rng
 from tracklayer.store import Queue
+from tracklayer.store.paces import Paces
 
 CLAIM = 200  # deliveries that one claim asks for at the most
+CLAIMS = 3  # claims under way at once: however many lanes there are, accepting finds a connection
+LOOK_EVERY = 5.0  # seconds
 SCARCE_CLAIM = 8  # … while the memory for deliveries is used up, so that every lane still moves
 CLAIMED_SIZE = 1024  # bytes of JSON that a claimed event is taken to have until it is there
 OBJECTS = 8  # bytes in memory for every byte of an event's JSON: 4 to 8 for a shop's events
@@ -45,6 +51,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 64  # attempts in flight for one destination
     lease: float = 60.0  # seconds that a claimed delivery is ours
     queue_bytes: int = 64 * 1024 * 1024  # memory for events, over all lanes
+    delivers: bool = True  # False: others do; this process only accepts
 
 
 class Engine:
@@ -54,6 +61,7 @@ class Engine:
         self,
         catalog: Catalog,
         queue: Queue,
+        paces: Paces,
         attempter: Attempter,
         clock: Clock,
         rng: Rng,
@@ -65,6 +73,7 @@ class Engine:
     ) -> None:
         self._catalog = catalog
         self._queue = queue
+        self._paces = paces
         self._attempter = attempter
         self._clock = clock
         self._rng = rng
@@ -76,21 +85,49 @@ class Engine:
         self._lanes: dict[str, Lane] = {}
         self._bytes = 0  # of JSON, of the events in memory
         self._tasks: set[asyncio.Task[None]] = set()
-        self._settling = Settling(queue, clock)
+        self._settling = Settling(queue, clock, metrics)
+        self._first_tokens: float | None = 0.0  # what was sent before the start is not known any more
+        self._stop_asked = asyncio.Event()
+        self._claims = asyncio.Semaphore(CLAIMS)
         self._stopping = False
 
     async def start(self) -> None:
         """Open the lanes and take up whatever waits in the store.
 
-        What was sent just before is not known any more, so every rate limit starts with nothing saved up.
+        Where this process delivers alone, every rate limit starts with nothing saved up.
         """
-        self._take_over(tokens=0.0)
-        for backlog in await self._queue.backlog():
-            self.notice(backlog.destination_id, backlog.next_at)
+        self._take_over()
+        self._first_tokens = None
+        await self.look()
+        if self._queue.shared and self._options.delivers:
+            self._background(self._keep_looking())
+
+    async def look(self) -> None:
+        """Ask the store what waits, and who asked to be left alone. Raises `Unavailable`."""
+        for destination_id, until in (await self._paces.holds(now=self._clock.now())).items():
+            self.hold(destination_id, until)
+        if self._options.delivers:
+            for destination_id, at in (await self._queue.due()).items():
+                self.notice(destination_id, at)
+
+    async def _keep_looking(self) -> None:
+        """The safety net below announcements: an event that nobody told of is found late, and not never."""
+        while not await self._stops_within(LOOK_EVERY * self._rng.uniform(0.9, 1.1)):
+            try:
+                await self._queue.let_go_of_tests(now=self._clock.now())
+                await self.look()
+            except Unavailable as error:
+                log.warning("look_failed", error=error.detail)
+
+    async def _stops_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop_asked.wait(), seconds)
+        return self._stopping
 
     async def stop(self, patience: float) -> None:
         """No new attempts; those in flight get `patience` seconds; what is not sent goes back to the store."""
         self._stopping = True
+        self._stop_asked.set()
         for lane in self._lanes.values():
             lane.wake()
         if self._tasks:
@@ -103,7 +140,7 @@ class Engine:
 
     def refresh(self) -> None:
         """Take over what the catalog says now: new, changed, paused, resumed and deleted destinations."""
-        self._take_over(tokens=None)
+        self._take_over()
 
     def reserve(self, destination_id: str, size: int) -> float | None:
         """Keep memory for a delivery that is about to be stored, and say until when to lease it; None: there is none.
@@ -112,7 +149,7 @@ class Engine:
         """
         lane = self._lanes.get(destination_id)
         now = self._clock.now()
-        if lane is None or self._stopping or not lane.may_skip_the_store(now) or not self._has_memory(size):
+        if lane is None or not self._delivers or not lane.may_skip_the_store(now) or not self._has_memory(size):
             return None
         lane.reserved += 1
         self._bytes += size
@@ -128,7 +165,7 @@ class Engine:
         """Take a delivery that was stored under a lease made by `reserve`."""
         self.unreserve(work.destination_id, work.size)
         lane = self._lanes.get(work.destination_id)
-        if lane is None or not lane.is_open or self._stopping:
+        if lane is None or not lane.is_open or not self._delivers:
             self._background(self._release([work.delivery_id]))
             self.notice(work.destination_id, self._clock.now())
         elif lane.add(work):
@@ -141,8 +178,13 @@ class Engine:
         if lane is not None:
             lane.notice(at)
             self._serve(lane)
-        else:  # deleted, while the event was being stored or attempted
+        elif self._delivers:  # deleted, while the event was being stored or attempted
             self._background(self._discard(destination_id))
+
+    def hold(self, destination_id: str, until: float) -> None:
+        """The receiver asked some process to wait until then."""
+        if (lane := self._lanes.get(destination_id)) is not None:
+            lane.hold(until)
 
     def is_sending(self, destination_id: str, delivery_id: str) -> bool:
         """Whether an attempt of this delivery is on its way right now."""
@@ -161,19 +203,36 @@ class Engine:
         """Make the end of an attempt durable; waits for as long as the store needs to come back."""
         await self._settling.settle(settlement)
 
-    def _take_over(self, *, tokens: float | None) -> None:
+    @property
+    def _delivers(self) -> bool:
+        return self._options.delivers and not self._stopping
+
+    def _make_pace(self, lane: Lane, limit: Limit, now: float) -> Pace:
+        if self._queue.shared:
+            return SharedPace(lane.destination.id, limit, self._paces, self._clock, lane.wake)
+        return OwnPace(limit, now, self._first_tokens)
+
+    def _take_over(self) -> None:
         now = self._clock.now()
         destinations = {each.id: each for each in self._catalog.destinations()}
         for destination_id in self._lanes.keys() - destinations.keys():
             lane = self._lanes.pop(destination_id)
             lane.retire()
             self._give_back(lane)
+            if self._queue.shared and self._delivers:  # another process may have accepted for it until now
+                self._background(self._discard(destination_id))
         for destination_id, destination in destinations.items():
             known = self._lanes.get(destination_id)
             if known is None:
                 self._lanes[destination_id] = Lane(
-                    destination, cap=self._options.concurrency, lease=self._options.lease, now=now, tokens=tokens
+                    destination,
+                    cap=self._options.concurrency,
+                    lease=self._options.lease,
+                    now=now,
+                    make_pace=self._make_pace,
                 )
+                if self._queue.shared:  # another process may have accepted for it already
+                    self.notice(destination_id, now)
             elif known.destination is not destination:
                 was_open = known.is_open
                 known.update(destination, now)
@@ -186,7 +245,7 @@ class Engine:
         return (self._bytes + size) * OBJECTS <= self._options.queue_bytes
 
     def _serve(self, lane: Lane) -> None:
-        if lane.task is None and lane.is_open and not self._stopping:
+        if lane.task is None and lane.is_open and self._delivers:
             lane.task = self._background(self._run(lane))
         lane.wake()
 
@@ -195,7 +254,9 @@ class Engine:
         try:
             while lane.is_open and not lane.is_idle and not self._stopping:
                 now = self._clock.now()
-                if lane.should_claim(now) and (self._has_memory(0) or not lane.queue):
+                if late := lane.expired(now):
+                    await self._let_go(lane, late)
+                elif lane.should_claim(now) and (self._has_memory(0) or not lane.queue):
                     await self._claim(lane, now)
                 elif (wait := lane.wait(now)) == 0:
                     self._launch(lane)
@@ -213,11 +274,13 @@ class Engine:
         lane.more_at = None  # a notice that comes while we ask must not be lost
         self._bytes += expected
         try:
-            found = await self._queue.claim(destination_id, limit, now=now, lease_until=now + self._options.lease)
-            for work in found:
-                if lane.add(work):
-                    self._bytes += work.size
-            next_at = await self._queue.next_at(destination_id)
+            async with self._claims:
+                now = self._clock.now()
+                found = await self._queue.claim(destination_id, limit, now=now, lease_until=now + self._options.lease)
+                for work in found:
+                    if lane.add(work):
+                        self._bytes += work.size
+                next_at = await self._queue.next_at(destination_id)
         except Exception as error:  # whatever it is, what waits must not be forgotten
             ours = not isinstance(error, Unavailable)
             log.warning("claim_failed", destination_id=destination_id, error=str(error), exc_info=ours)
@@ -226,6 +289,12 @@ class Engine:
             self._bytes -= expected
         if next_at is not None:
             lane.notice(next_at)
+
+    async def _let_go(self, lane: Lane, late: list[Work]) -> None:
+        """Give back what waited here for too long: another process may be faster, and we may claim it anew."""
+        self._bytes -= sum(work.size for work in late)
+        await self._release([work.delivery_id for work in late])
+        lane.notice(self._clock.now())
 
     def _launch(self, lane: Lane) -> None:
         work = lane.queue.popleft()
@@ -246,6 +315,8 @@ class Engine:
             lane.held.discard(work.delivery_id)
             if self._tail.watched:
                 self._tail.settled(lane.destination.record.workspace_id, work, settlement)
+            if lane.destination.keeps_order:
+                self.notice(work.destination_id, self._clock.now())  # what waited for this one
             if settlement.state is DeliveryState.PENDING:
                 if work.delivery_id in lane.renewed:  # by a claim in the same transaction as its settlement
                     await self._release([work.delivery_id])
@@ -268,7 +339,10 @@ class Engine:
         secrets = self._catalog.tenant(destination.record.workspace_id).secrets
         attempted = await self._attempter.attempt(destination, work, secrets)
         settlement = settle(work, destination, attempted, self._attempter, self._rng, note=admission.redacted)
+        held = lane.hold_until
         lane.learn(attempted.verdict, attempted.finished_at)
+        if lane.hold_until > held:
+            self._background(self._tell_to_hold(destination.id, lane.hold_until))
         report(self._metrics, self._counting, work, attempted, settlement)
         return settlement
 
@@ -292,11 +366,17 @@ class Engine:
         except Unavailable as error:
             log.warning("release_failed", error=error.detail)  # their leases run out by themselves
 
+    async def _tell_to_hold(self, destination_id: str, until: float) -> None:
+        try:
+            await self._paces.hold(destination_id, until, now=self._clock.now())
+        except Unavailable as error:
+            log.warning("hold_not_told", destination_id=destination_id, error=error.detail)
+
     async def _discard(self, destination_id: str) -> None:
         """Let go of what still came for a deleted destination."""
         while not self._stopping:  # the next start finds it again
             try:
-                await self._queue.discard_pending(destination_id, now=self._clock.now())
+                await self._queue.discard_orphans(destination_id, now=self._clock.now())
             except Unavailable as error:
                 log.warning("discard_failed", destination_id=destination_id, error=error.detail)
                 await self._clock.sleep(STORE_PAUSE)

@@ -13,7 +13,7 @@ from tracklayer.flow.completing import Completing
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.engine import Engine
 from tracklayer.flow.report import report_suppressed
-from tracklayer.flow.routing import route
+from tracklayer.flow.routing import route, user_of
 from tracklayer.flow.tail import Tail
 from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
@@ -97,6 +97,9 @@ class Ingest:
         made: list[Acceptance] = []
 
         def complete(new: list[Candidate], memory: Memory) -> list[Acceptance]:
+            for item in made:  # the database asks for the transaction once more
+                self._unreserve(item)
+            made.clear()
             events = self._completing.complete(new, memory)
             made.extend(self._acceptance(item, event) for item, event in zip(new, events, strict=True))
             return made
@@ -130,6 +133,8 @@ class Ingest:
         deliveries = []
         for routed in route(self._catalog.tenant(item.workspace_id), event, item.received_at):
             destination, suppressed = routed.destination, routed.suppressed
+            order_key = user_of(event) if destination.keeps_order else None
+            waits = suppressed is not None or order_key is not None  # its turn is known to the store alone
             deliveries.append(
                 NewDelivery(
                     id=self._ids.new("dlv"),
@@ -137,7 +142,8 @@ class Ingest:
                     version=destination.record.version,
                     state=DeliveryState.SUPPRESSED if suppressed else DeliveryState.PENDING,
                     reason=suppressed,
-                    lease_until=None if suppressed else self._engine.reserve(destination.id, len(body)),
+                    lease_until=None if waits else self._engine.reserve(destination.id, len(body)),
+                    order_key=None if suppressed else order_key,
                 )
             )
         return Acceptance(
@@ -166,5 +172,6 @@ class Ingest:
                         event=item.event,
                         size=len(item.body),
                         created_at=item.received_at,
+                        lease_until=delivery.lease_until,
                     )
                 )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
 
 from tracklayer.catalog import Destination
-from tracklayer.delivery.limits import TokenBucket, Window
+from tracklayer.delivery.limits import Limit, Window
 from tracklayer.errors import Unavailable
+from tracklayer.flow.pace import Pace
 from tracklayer.model.delivery import Verdict
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.work import Work
@@ -16,19 +19,19 @@ from tracklayer.ports import Clock
 HIGH_WATER = 5000  # deliveries that one lane holds in memory at the most
 LOW_WATER = 200  # below it, the lane claims more from the store
 TOKEN_PATIENCE = 30.0  # seconds that a synthetic test waits for the rate limit
+ASKED = 0.01  # seconds between looks whether a shared rate limit has answered a synthetic test
 OVERDUE = 1.0  # seconds after which what waits in the store is not overtaken by what is new
+
+
+MakePace: TypeAlias = "Callable[[Lane, Limit, float], Pace]"
+"""Lane, limit, now → the rate limit that the lane obeys."""
 
 
 class Lane:
     """A destination's own queue, rate limit and concurrency: nothing in it can delay a neighbour."""
 
-    def __init__(
-        self, destination: Destination, *, cap: int, lease: float, now: float, tokens: float | None = None
-    ) -> None:
-        """`cap` bounds the attempts in flight, `lease` is how long (seconds) a claimed delivery is ours.
-
-        The rate limit begins with `tokens`; None: with all of its burst.
-        """
+    def __init__(self, destination: Destination, *, cap: int, lease: float, now: float, make_pace: MakePace) -> None:
+        """`cap` bounds the attempts in flight, `lease` is how long (seconds) a claimed delivery is ours."""
         self._lease = lease
         self.queue: deque[Work] = deque()
         self.reserved = 0  # deliveries that are being stored and will be queued here
@@ -39,22 +42,22 @@ class Lane:
         self.hold_until = 0.0  # the receiver asked everybody to wait (Retry-After)
         self.more_at: float | None = None  # when the store may have something that is not in memory
         self.task: asyncio.Task[None] | None = None
-        limit = destination.plan.limit
-        self._bucket = None if limit is None else TokenBucket(limit, now, tokens)
+        self._make_pace = make_pace
         self._retired = False
         self._woken = asyncio.Event()
         self.destination = destination
+        self._pace = None if destination.plan.limit is None else make_pace(self, destination.plan.limit, now)
 
     def update(self, destination: Destination, now: float) -> None:
         """Take a new version or status over."""
         self.destination = destination
         limit = destination.plan.limit
         if limit is None:
-            self._bucket = None
-        elif self._bucket is None:
-            self._bucket = TokenBucket(limit, now)
+            self._pace = None
+        elif self._pace is None:
+            self._pace = self._make_pace(self, limit, now)
         else:
-            self._bucket.update(limit, now)
+            self._pace.update(limit, now)
         self.wake()
 
     @property
@@ -123,17 +126,32 @@ class Lane:
             return self.hold_until - now
         return self.take_token(now)
 
-    def take_token(self, now: float) -> float:
-        """Spend one token of the rate limit: 0, or the seconds to wait for it (nothing spent)."""
-        return 0.0 if self._bucket is None else self._bucket.take(now)
+    def take_token(self, now: float) -> float | None:
+        """Spend one token of the rate limit: 0, or the seconds to wait for it (nothing spent); None: when woken."""
+        return 0.0 if self._pace is None else self._pace.take(now, len(self.queue))
 
     async def wait_for_token(self, clock: Clock) -> None:
         """Spend one token when there is one. Raises `Unavailable` where that is more than half a minute away."""
         deadline = clock.now() + TOKEN_PATIENCE
-        while (wait := self.take_token(clock.now())) > 0:
+        while (wait := self.take_token(clock.now())) != 0.0:
+            wait = ASKED if wait is None else wait
             if clock.now() + wait > deadline:
                 raise Unavailable(f"the rate limit leaves no room for {wait:.0f} s; try again later", code="rate_limit")
             await clock.sleep(wait)
+
+    def expired(self, now: float) -> list[Work]:
+        """Take out what has waited here so long that its lease would end before its answer came."""
+        if not self.queue or self.queue[0].lease_until > now + self._margin:
+            return []
+        late = [work for work in self.queue if work.lease_until <= now + self._margin]
+        self.queue = deque(work for work in self.queue if work.lease_until > now + self._margin)
+        self.held.difference_update(work.delivery_id for work in late)
+        return late
+
+    @property
+    def _margin(self) -> float:
+        """Seconds of a lease that an attempt may need."""
+        return min(self.destination.plan.renderer.timeout, self._lease / 2)
 
     def learn(self, verdict: Verdict, now: float) -> None:
         """Go slower or faster after what the receiver said at `now`."""
@@ -142,7 +160,12 @@ class Lane:
         else:
             self.window.success()
         if verdict.throttles and verdict.retry_after is not None:
-            self.hold_until = max(self.hold_until, now + verdict.retry_after)
+            self.hold(now + verdict.retry_after)
+
+    def hold(self, until: float) -> None:
+        """Send nothing before `until`."""
+        self.hold_until = max(self.hold_until, until)
+        self.wake()
 
     def wake(self) -> None:
         """Something changed: look again."""

@@ -93,3 +93,12 @@ def _consented(destination: Destination, event: Event, remembered: Remembered) -
         reason = f"{verdict.reason}; the filter does not match without {', '.join(verdict.redact)}"
         return ConsentVerdict(False, reason), left
     return verdict, left
+
+
+def user_of(event: Event) -> str | None:
+    """Whose event it is, for the order of a user's events; None: nobody's, and no order holds."""
+    for field in ("external_id", "anonymous_id", "email_hash", "phone_hash", "email", "phone"):
+        value = event.user_data.get(field)
+        if type(value) is str and value:
+            return f"{field}:{value}"
+    return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import structlog
 
 from tracklayer.errors import Unavailable
+from tracklayer.metrics import Metrics
 from tracklayer.model.work import Settlement
 from tracklayer.ports import Clock
 from tracklayer.store import GroupCommit, Queue
 
 LARGEST = 500  # settlements in one commit
+SHOWN = 10  # ids in a log line
 STORE_PAUSE = 0.5  # seconds between tries while the store cannot commit
 
 log = structlog.get_logger("tracklayer.engine")
@@ -18,7 +20,8 @@ log = structlog.get_logger("tracklayer.engine")
 class Settling:
     """Settles deliveries. The receiver has had the request, so what came of it must not be forgotten."""
 
-    def __init__(self, queue: Queue, clock: Clock) -> None:
+    def __init__(self, queue: Queue, clock: Clock, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._queue = queue
         self._clock = clock
         self._commits: GroupCommit[Settlement, None] = GroupCommit(self._commit, largest=LARGEST)
@@ -31,7 +34,7 @@ class Settling:
         """One that the store refuses takes none of the others with it."""
         while True:
             try:
-                await self._queue.settle(settlements)
+                late = await self._queue.settle(settlements)
             except Unavailable as error:
                 log.warning("settle_failed", deliveries=len(settlements), error=error.detail)
                 await self._clock.sleep(STORE_PAUSE)
@@ -40,4 +43,7 @@ class Settling:
                     return [error]
                 return [(await self._commit([each]))[0] for each in settlements]
             else:
+                if late:  # also where a first try was durable although its answer was lost
+                    self._metrics.late_settlements += len(late)
+                    log.warning("settled_too_late", deliveries=late[:SHOWN], count=len(late))
                 return [None] * len(settlements)

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import ColumnElement, Connection, Delete, Dialect, Insert, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
-
-from tracklayer.errors import Conflict
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[Connection], T]
@@ -80,8 +75,12 @@ class Database(ABC):
     async def migrate(self) -> None:
         """Bring the schema to the newest revision; does nothing where it is.
 
-        Raises `Conflict` for a schema that only a newer TrackLayer knows.
+        Raises `Conflict` for a schema that only a newer TrackLayer can work on.
         """
+
+    @abstractmethod
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """While the block runs, no other process is in such a block. Raises `Unavailable`."""
 
     @abstractmethod
     async def ping(self) -> None:
@@ -123,19 +122,6 @@ class Statement:
         cursor = _cursor(connection)
         cursor.execute(self._sql, self._values({**self._literals, **row}))
         return list(cursor.fetchall())
-
-
-def upgrade(connection: Connection) -> None:
-    """Run the migrations that the database has not seen, on this connection. Raises `Conflict`, see `migrate`."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise Conflict(
-            f"the database was made by another version of TrackLayer: {error}", code="unknown_schema"
-        ) from error
 
 
 def _cursor(connection: Connection) -> DBAPICursor:

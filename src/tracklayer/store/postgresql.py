@@ -7,7 +7,8 @@ event loop and holds nobody up; every transaction has a connection of its own ou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
 import asyncpg
@@ -32,7 +33,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tracklayer.errors import Unavailable
-from tracklayer.store.database import Database, Work, upgrade
+from tracklayer.store.database import Database, Work
+from tracklayer.store.schema import upgrade
 
 CONNECTIONS = 8  # of one process, at most, beside the one that listens
 CONNECTING = 5.0  # seconds to make a connection
@@ -42,6 +44,7 @@ TURN = 10.0  # seconds that a transaction waits for a free connection
 TRIES = 4  # of a transaction that met another one in a deadlock
 CHANNEL = "tracklayer"
 MIGRATING = 500_173_827_947  # the key of the advisory lock that migrations take, one process after the other
+STARTING = 500_173_827_948  # … and the one of processes that start
 
 # What the server itself is to give up, because the process that asked may be stopped or gone without a word.
 _SESSION = {
@@ -154,6 +157,19 @@ class PostgresDatabase(Database):
 
         await self.write(work, long=True)
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """See `Database`: an advisory lock on a connection of its own, which ends with it."""
+        try:
+            connection = await asyncpg.connect(**arguments_of(self._url), timeout=CONNECTING)
+        except _BROKEN as error:
+            _raise(error)
+        try:
+            await connection.execute(f"SELECT pg_advisory_lock({STARTING})", timeout=LONG_COMMAND)
+            yield
+        finally:
+            connection.terminate()
+
     async def ping(self) -> None:
         """Prove that a transaction can begin and commit. Raises `Unavailable`."""
         await self.write(lambda connection: connection.execute(_PING))
@@ -206,6 +222,12 @@ class _Transaction:
             await connection.close()
 
 
+def arguments_of(url: URL) -> dict[str, Any]:
+    """What `asyncpg.connect` takes for a SQLAlchemy URL."""
+    made: dict[str, Any] = _DIALECT().create_connect_args(_for_asyncpg(url))[1]
+    return {name: value for name, value in made.items() if not name.startswith("prepared_statement")}
+
+
 def _for_asyncpg(url: URL) -> URL:
     query = dict(url.query)
     if "sslmode" in query:
@@ -213,7 +235,8 @@ def _for_asyncpg(url: URL) -> URL:
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
-_DBAPI: Any = postgresql.asyncpg.dialect.import_dbapi()
+_DIALECT: Any = postgresql.asyncpg.dialect
+_DBAPI: Any = _DIALECT.import_dbapi()
 _DRIVER: tuple[type[Exception], ...] = (
     _DBAPI.Error,
     SQLAlchemyError,

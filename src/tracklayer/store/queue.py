@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, insert, null, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, insert, null, or_, select, text, update
 
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import encode_json, event_from_json
@@ -162,11 +162,6 @@ class Queue:
 
         A synthetic test that was interrupted is let go: whoever waited for its answer is gone.
         """
-        tests = (
-            update(deliveries)
-            .where(PENDING, deliveries.c.lease_owner.is_not(None), deliveries.c.test)
-            .values(state=DeliveryState.DISCARDED.value, reason="the server stopped during the test", updated_at=now)
-        )
         leased = (
             update(deliveries)
             .where(PENDING, deliveries.c.lease_owner.is_not(None))
@@ -174,7 +169,7 @@ class Queue:
         )
 
         def work(connection: Connection) -> int:
-            connection.execute(tests)
+            connection.execute(_abandoned(now))
             return connection.execute(leased).rowcount
 
         return await self._database.write(work, long=True)
@@ -242,9 +237,22 @@ class Queue:
 
     async def discard_pending(self, destination_id: str, *, now: float) -> int:
         """Let everything go that waits for a deleted destination. Answers how many."""
+        return await self._discard(deliveries.c.destination_id == destination_id, now=now)
+
+    async def discard_orphans(self, destination_id: str, *, now: float) -> int:
+        """As `discard_pending`, for a destination that is deleted as far as this process knows.
+
+        Where it is not (another process has just made it), nothing is let go.
+        """
+        deleted = select(destinations.c.id).where(
+            destinations.c.id == destination_id, destinations.c.deleted_at.is_not(None)
+        )
+        return await self._discard(deliveries.c.destination_id.in_(deleted), now=now)
+
+    async def _discard(self, condition: ColumnElement[bool], *, now: float) -> int:
         statement = (
             update(deliveries)
-            .where(deliveries.c.destination_id == destination_id, PENDING)
+            .where(condition, PENDING)
             .values(
                 state=DeliveryState.DISCARDED.value,
                 reason="the destination was deleted",
@@ -252,6 +260,12 @@ class Queue:
             )
         )
         return await self._database.write(lambda connection: connection.execute(statement).rowcount, long=True)
+
+    async def let_go_of_tests(self, *, now: float) -> int:
+        """Let synthetic tests go whose process has ended: whoever waited for their answer is gone, too."""
+        return await self._database.write(
+            lambda connection: connection.execute(_abandoned(now).where(deliveries.c.available_at <= now)).rowcount
+        )
 
     async def _change_dead(
         self, workspace_id: str, delivery_ids: Sequence[str], values: dict[str, object]
@@ -332,6 +346,15 @@ def _event_row(item: Acceptance) -> dict[str, object]:
         "test": item.test,
         "body": item.body,
     }
+
+
+def _abandoned(now: float) -> Update:
+    """Tests under a lease are let go."""
+    return (
+        update(deliveries)
+        .where(PENDING, deliveries.c.lease_owner.is_not(None), deliveries.c.test)
+        .values(state=DeliveryState.DISCARDED.value, reason="the server stopped during the test", updated_at=now)
+    )
 
 
 def _for_others(items: Iterable[Acceptance]) -> set[str]:

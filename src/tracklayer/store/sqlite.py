@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -34,8 +35,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from tracklayer.errors import Unavailable
 from tracklayer.model.event import encode_json
-from tracklayer.store.database import Database, Work, upgrade
+from tracklayer.store.database import Database, Work
 from tracklayer.store.group_commit import GroupCommit
+from tracklayer.store.schema import upgrade
 from tracklayer.store.tables import deliveries
 
 READERS = 4
@@ -146,6 +148,11 @@ class SqliteDatabase(Database):
     async def migrate(self) -> None:
         """See `Database`."""
         await self.write(upgrade, long=True)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """One process works on a file at all, see `service.lock_data_dir`."""
+        yield
 
     async def ping(self) -> None:
         """Prove that a transaction can begin and commit. Raises `Unavailable`."""
