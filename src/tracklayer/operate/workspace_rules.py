@@ -15,7 +15,7 @@ from tracklayer.operate.audit import Audit
 from tracklayer.pipeline.bounds import text_of
 from tracklayer.pipeline.codes import COUNTRIES
 from tracklayer.pipeline.event_names import is_endless
-from tracklayer.pipeline.phone import is_region
+from tracklayer.model.phone import is_region
 from tracklayer.ports import Clock
 from tracklayer.store import RulesStore
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from tracklayer.model.event import Json
 from tracklayer.pipeline.codes import country_code
 from tracklayer.pipeline.personal import Contact, clean_email, hash_contact
-from tracklayer.pipeline.phone import e164
+from tracklayer.model.phone import e164
 
 TRAITS: Mapping[str, str] = {  # trait → field of user_data
     "first_name": "first_name",
