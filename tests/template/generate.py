@@ -27,6 +27,8 @@ TEXTS = (
     '"}',
     "\\u12",
     "\\ud800",
+    "+49 (0)30 123456",
+    "0049 171 1234567 ext. 8",
 )
 NUMBERS = (
     Decimal("149.90"),
@@ -211,6 +213,7 @@ class JsonTemplates:
         "base64 {path}",
         "email {path}",
         "phone {path} 'meta'",
+        "phone {path} country='39'",
         "date {path} '%Y'",
         "lookup {path} {path}",
         "join {path} {literal}",
