@@ -48,7 +48,9 @@ def test_a_region_is_known_by_its_code() -> None:
     assert not any(map(is_region, ["de", "DEU", "XX", ""]))
 
 
-@pytest.mark.parametrize("code, region", [("49", "DE"), ("1", "US"), ("7", "RU"), ("39", "IT"), ("800", None), ("99", None)])
+@pytest.mark.parametrize(
+    "code, region", [("49", "DE"), ("1", "US"), ("7", "RU"), ("39", "IT"), ("800", None), ("99", None)]
+)
 def test_a_calling_code_stands_for_its_main_region(code: str, region: str | None) -> None:
     assert region_of(code) == region
 

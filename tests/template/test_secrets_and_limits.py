@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tracklayer.template import Escape, Limits, RenderError, TemplateError, compile_template
-from tracklayer.template import helpers_list
+from tracklayer.template import Escape, Limits, RenderError, TemplateError, compile_template, helpers_list
 from tracklayer.template.values import step
 from tracklayer.template.writer import FunctionWriter
 
@@ -165,8 +164,13 @@ def test_a_round_of_a_loop_costs_what_its_block_is_long_even_if_nothing_comes_of
 
 @pytest.mark.parametrize("helper", ["map a {path}", "sort a by={path}", "unique a by={path}"])
 def test_a_path_of_a_helper_is_followed_no_further_than_it_leads(helper: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = []
-    monkeypatch.setattr(helpers_list, "step", lambda value, key: taken.append(key) or step(value, key))
+    taken: list[str] = []
+
+    def noted(value: object, key: str) -> object:
+        taken.append(key)
+        return step(value, key)
+
+    monkeypatch.setattr(helpers_list, "step", noted)
     path = '"' + "b." * 20_000 + 'b"'
     text(f"{{{{{helper.format(path=path)}}}}}", {"a": [{"b": {"b": None}}] * 10})
     assert taken == ["b"] * 20
