@@ -25,6 +25,7 @@ SCOPE: dict[str, Any] = {
     "people": [{"n": "b", "age": 2}, {"n": "a"}, {"n": "b", "age": 1}],
     "time": "2026-01-01T00:30:00.123456789Z",
     "yes": True,
+    "land": "DE",
     "nan": Decimal("sNaN"),  # nothing that JSON has
 }
 
@@ -168,6 +169,9 @@ CASES = {
     "phone '8 912 345-67-89' 'google' country='RU'": "+79123456789",
     "phone '+1 555 123 4567 ext. 89' 'tiktok'": "+15551234567",
     "phone '+1 555 123'": "",
+    "phone '0171 1234567' country=land": "+491711234567",
+    "phone '+49 171 1234567' country=none": "+491711234567",
+    "phone '0171 1234567' country=none": "",
     "phone '0049 171 1234567' country='US'": "+491711234567",
     "lookup list 1": "1.5",
     "lookup object 'nope'": "",
@@ -243,6 +247,7 @@ def test_a_mistake_that_the_template_shows_is_found_when_it_is_saved(expression:
         ("add '1e9999999' 0", "add: a result of more than 1000 digits"),
         ("round '1e999' 2", "round: a result of more than 1000 digits"),
         ("eq nan 1", "eq: not a number to calculate with"),
+        ("phone '0171 1234567' country=a", 'phone: expected a country such as "DE"'),
         ("date a", 'date: expected a time (RFC 3339, or unix seconds), got the text "x"'),
         ("date yes", "date: expected a time (RFC 3339, or unix seconds), got true"),
         ("date '0001-01-01' tz='America/New_York'", "is not in the years 1 to 9999 in this time zone"),

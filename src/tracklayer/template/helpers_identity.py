@@ -68,6 +68,8 @@ def _phone(number: str, receiver: str | None = None, *, country: str = "") -> st
 
 
 def _country(value: object) -> object:
+    if value is None:
+        return ""
     code = value.removeprefix("+") if isinstance(value, str) else ""
     region = code if is_region(code) else region_of(code)
     if region is None:
@@ -78,7 +80,7 @@ def _country(value: object) -> object:
 RECEIVER = choice(*_RECEIVERS)
 ENCODING = choice("hex", "base64")
 ALGORITHM = choice("sha256", "sha1", "sha512", "md5")
-COUNTRY = Kind("a country", _country, literal=True)
+COUNTRY = Kind("a country", _country, takes_null=True)
 
 IDENTITY_HELPERS = (
     Helper("sha256", _sha256, (TEXT,), options={"encoding": ENCODING}),
