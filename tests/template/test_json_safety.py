@@ -113,7 +113,8 @@ def test_a_path_as_a_block_is_not_always_a_loop_with_a_first_round(template: str
 
 def test_a_path_as_a_block_may_ask_for_the_round_where_it_makes_no_difference() -> None:
     template = compile_template("[0{{#a}},{{#if @first}}1{{else}}2{{/if}}{{/a}}]")
-    assert [template.render({"a": value}).text for value in ({}, [3, 3], None)] == ["[0,2]", "[0,1,2]", "[0]"]
+    values: list[object] = [{}, [3, 3], None]
+    assert [template.render({"a": value}).text for value in values] == ["[0,2]", "[0,1,2]", "[0]"]
 
 
 def test_most_generated_json_templates_compile() -> None:
