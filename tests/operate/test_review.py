@@ -115,6 +115,15 @@ async def test_the_synthetic_event_is_only_judged_where_it_matches(tmp_path: Pat
 
 
 @in_virtual_time
+async def test_the_synthetic_event_is_judged_also_where_consent_would_keep_it_back(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        config: dict[str, Any] = {"template": "{}", "body_schema": {"required": ["x"]}, "status": "draft"}
+        made = await world.destination("d", **config, consent={"requires": ["marketing"], "when_unknown": "deny"})
+        (warning,) = await warnings(world, made)
+        assert warning.startswith("the synthetic event could not be sent: ")
+
+
+@in_virtual_time
 async def test_a_comparison_saves_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         await world.send("a", event_name="refund_requested")

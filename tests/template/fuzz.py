@@ -17,6 +17,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from phonenumbers import PhoneMetadata
+
 from tests.template import generate
 from tracklayer.template import Escape, Limits, OnMissing, RenderError, Template, TemplateError, compile_template
 
@@ -126,7 +128,9 @@ def main() -> None:
     """Command line."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    run(200, 0)  # whatever Python and the libraries load lazily is loaded before the hook listens
+    # Whatever Python and the libraries load lazily is loaded before the hook listens.
+    PhoneMetadata.load_all()
+    run(200, 0)
     sys.addaudithook(_audit)
     print(run(count, seed))
 

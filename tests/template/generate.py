@@ -27,6 +27,8 @@ TEXTS = (
     '"}',
     "\\u12",
     "\\ud800",
+    "+49 (0)30 123456",
+    "0049 171 1234567 ext. 8",
 )
 NUMBERS = (
     Decimal("149.90"),
@@ -211,6 +213,7 @@ class JsonTemplates:
         "base64 {path}",
         "email {path}",
         "phone {path} 'meta'",
+        "phone {path} country='39'",
         "date {path} '%Y'",
         "lookup {path} {path}",
         "join {path} {literal}",
@@ -248,13 +251,25 @@ class JsonTemplates:
         return self._rng.choice(("x", self._mustache(), self._mustache()))
 
     def _items(self, depth: int) -> str:
-        kind = self._rng.randrange(4)
+        kind = self._rng.randrange(6)
+        if kind > 3:
+            return self._rounds()
         if kind == 0:
             return f"{{{{#list {self._path()}}}}}{self._value(depth)}{{{{/list}}}}"
         if kind == 1:
             comma = "{{#unless @last}},{{/unless}}"
             return f"{{{{#each {self._path()}}}}}{self._value(depth)}{comma}{{{{/each}}}}"
         return ",".join(self._value(depth) for _ in range(self._rng.randrange(4)))
+
+    def _rounds(self) -> str:
+        """A block whose text depends on the round that it is in, or that the block around it is in."""
+        block = self._rng.choice(("each ", "with ", "list ", ""))
+        path = self._rng.choice(("a", "b", "items"))
+        word = self._rng.choice(("@first", "@last", "@index", "(not @first)"))
+        one, other = (self._rng.choice((",", "")) + self._value(0) + self._rng.choice((",", "")) for _ in range(2))
+        inner = f"{{{{#{self._rng.choice(('if', 'unless'))} {word}}}}}{one}{{{{else}}}}{other}{{{{/"
+        inner += f"{'if' if inner.startswith('{{#if') else 'unless'}}}}}"
+        return f"{{{{#{block}{path}}}}}{inner}{{{{/{block.strip() or path}}}}}"
 
     def _members(self, depth: int) -> str:
         if self._rng.randrange(5) == 0:

@@ -97,6 +97,26 @@ def test_whatever_compiles_as_json_renders_to_json(rng: Random, on_missing: OnMi
     parse(rendered.text)
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "[{{#a}}{{#if @first}}1{{else}},2{{/if}}{{/a}}]",
+        "[{{#a}}{{#unless @last}}1,{{else}}2{{/unless}}{{/a}}]",
+        "[{{#each b}}{{#unless @first}},{{/unless}}[{{#a}}{{#if @first}}1{{else}},2{{/if}}{{/a}}]{{/each}}]",
+        "[{{#list b}}{{#a}}{{#unless @first}},{{/unless}}1{{/a}}{{/list}}]",
+    ],
+)
+def test_a_path_as_a_block_is_not_always_a_loop_with_a_first_round(template: str) -> None:
+    with pytest.raises(TemplateError):
+        compile_template(template)
+
+
+def test_a_path_as_a_block_may_ask_for_the_round_where_it_makes_no_difference() -> None:
+    template = compile_template("[0{{#a}},{{#if @first}}1{{else}}2{{/if}}{{/a}}]")
+    values: list[object] = [{}, [3, 3], None]
+    assert [template.render({"a": value}).text for value in values] == ["[0,2]", "[0,1,2]", "[0]"]
+
+
 def test_most_generated_json_templates_compile() -> None:
     compiled = 0
     for seed in range(200):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tracklayer.template import Escape, Limits, RenderError, TemplateError, compile_template
+from tracklayer.template import Escape, Limits, RenderError, TemplateError, compile_template, helpers_list
+from tracklayer.template.values import step
 from tracklayer.template.writer import FunctionWriter
 
 SCOPE: dict[str, Any] = {
@@ -142,6 +143,37 @@ def test_output_over_the_limit_is_an_error(template: str) -> None:
 def test_work_over_the_limit_is_an_error(template: str) -> None:
     with pytest.raises(RenderError, match="the template takes more than 900 steps"):
         text(template, {"a": [1] * 1000, "b": [{"c": n} for n in range(10)], "t": "x" * 20_000}, steps=900)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{#each b}}" + "{{z}}" * 1_000 + "{{/each}}",
+        "{{#list b}}" + "{{#if z}}{{/if}}" * 400 + "{{/list}}",
+        "{{#b}}" + "{{#if c}}" * 30 + "{{z}}" * 700 + "{{/if}}" * 30 + "{{/b}}",
+        "{{#if z}}{{else each b}}" + "{{z}}" * 1_000 + "{{/if}}",
+        "{{#each b}}{{#each ../c}}" + "{{z}}" * 1_000 + "{{/each}}{{/each}}",
+    ],
+)
+def test_a_round_of_a_loop_costs_what_its_block_is_long_even_if_nothing_comes_of_it(template: str) -> None:
+    scope = {"b": [{"c": 1} for _ in range(10)], "c": [1]}
+    assert text(template, scope, steps=5_000) == ""
+    with pytest.raises(RenderError, match="the template takes more than 500 steps"):
+        text(template, scope, steps=500)
+
+
+@pytest.mark.parametrize("helper", ["map a {path}", "sort a by={path}", "unique a by={path}"])
+def test_a_path_of_a_helper_is_followed_no_further_than_it_leads(helper: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+
+    def noted(value: object, key: str) -> object:
+        taken.append(key)
+        return step(value, key)
+
+    monkeypatch.setattr(helpers_list, "step", noted)
+    path = '"' + "b." * 20_000 + 'b"'
+    text(f"{{{{{helper.format(path=path)}}}}}", {"a": [{"b": {"b": None}}] * 10})
+    assert taken == ["b"] * 20
 
 
 @pytest.mark.parametrize(

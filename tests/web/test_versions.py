@@ -139,6 +139,8 @@ def test_a_change_is_compared_over_the_last_hundred_matching_events(api: Api, si
         "after": '{"n": 0, "even": true}',
         "error_before": None,
         "error": None,
+        "suppressed_before": None,
+        "suppressed": None,
         "diff": '--- before\n+++ after\n@@ -1,4 +1,4 @@\n {\n   "n": 0,\n-  "even": false\n+  "even": true\n }',
     }
     assert ok(api.get(f"/v1/destinations/{made['id']}"))["version"] == 1
@@ -162,6 +164,23 @@ def test_events_that_a_new_filter_takes_or_leaves_are_shown(api: Api, site: Site
         (f"{site.name}_ios", None, '{"p": "ios"}'),
         (f"{site.name}_web", '{"p": "web"}', None),
     ]
+
+
+def test_events_that_consent_would_keep_back_are_shown_with_the_reason(api: Api, site: Site) -> None:
+    site.send(event_id=f"{site.name}_yes", consent={"ad_storage": "granted"})
+    site.send(event_id=f"{site.name}_no", consent={"ad_storage": "denied"})
+    made = site.create(template='{"x": 1}')
+    strict = {"consent": {"requires": ["ad_storage"], "when_unknown": "deny"}}
+    answer = compare(api, made, **strict)
+    assert (answer["compared"], answer["changed"], answer["failing"]) == (2, 1, 0)
+    (change,) = answer["diffs"]
+    assert (change["event_id"], change["before"], change["after"]) == (f"{site.name}_no", '{"x": 1}', None)
+    assert (change["suppressed_before"], change["suppressed"]) == (None, "consent: ad_storage is denied by the event")
+    ok(api.patch(f"/v1/destinations/{made['id']}", strict))
+    assert compare(api, made, template='{"x": 2}')["changed"] == 1
+    (change,) = compare(api, made, consent=None)["diffs"]
+    assert (change["before"], change["suppressed_before"]) == (None, "consent: ad_storage is denied by the event")
+    assert (change["after"], change["suppressed"]) == ('{"x": 1}', None)
 
 
 def test_events_that_could_no_longer_be_sent_are_shown_with_the_reason(api: Api, site: Site) -> None:

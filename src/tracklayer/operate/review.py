@@ -10,7 +10,7 @@ import msgspec
 
 from tracklayer.catalog import Catalog, Destination
 from tracklayer.flow.attempt import Attempter, Prepared, Unsendable
-from tracklayer.flow.routing import admit
+from tracklayer.flow.routing import Admission, admit
 from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.work import KeptRequest, Work
 from tracklayer.operate.body_diff import body_diff, line_diff
@@ -34,8 +34,8 @@ _SET_ON_SENDING = ("x-tracklayer-", "webhook-", "idempotency-key")
 class BodyChange(msgspec.Struct, frozen=True, kw_only=True):
     """One event's body under the standing and the new configuration, secrets masked.
 
-    A body is null where the event does not match or cannot be rendered. `diff` shows the method, the URL and the
-    headers, too, where they differ; it is empty where only a secret differs.
+    A body is null where the event does not match, is suppressed or cannot be rendered. `diff` shows the method, the URL
+    and the headers, too, where they differ; it is empty where only a secret differs.
     """
 
     event_id: str
@@ -43,6 +43,8 @@ class BodyChange(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None
     error_before: str | None  # why the standing one cannot be sent
     error: str | None  # why the new one cannot be sent
+    suppressed_before: str | None  # the rule that keeps the event back under the standing one
+    suppressed: str | None  # and under the new one
     diff: str
 
 
@@ -56,11 +58,12 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Outcome(NamedTuple):
-    """What a configuration makes of an event: nothing at all where it does not match."""
+    """What a configuration makes of an event: nothing at all where it does not match or keeps it back."""
 
     exact: tuple[object, ...] | None = None  # what counts of the request; never shown
     shown: KeptRequest | None = None  # the request, secrets masked
     error: str | None = None
+    suppressed: str | None = None  # the rule that keeps it back
 
     @property
     def body(self) -> str | None:
@@ -131,8 +134,12 @@ class Reviews:
     def _synthetic_warning(self, destination: Destination) -> list[str]:
         rules = self._catalog.tenant(destination.record.workspace_id).rules
         event = normalize(SYNTHETIC_EVENT, now=self._clock.now(), new_id=lambda: "test_synthetic", rules=rules)
-        error = self._outcome(destination, event).error
-        return [f"the synthetic event could not be sent: {error}"] if error else []
+        if not destination.plan.filter.matches(event_fields(event)):
+            return []
+        prepared = self._prepare(destination, self._admitted(destination, event).event, self._secrets(destination))
+        if not isinstance(prepared, Unsendable):
+            return []
+        return [f"the synthetic event could not be sent: {prepared.failure.detail}"]
 
     def _alias_warnings(self, destination: Destination) -> list[str]:
         """A filter that waits for an alias waits in vain: events have their canonical names by then."""
@@ -153,7 +160,7 @@ class Reviews:
         events = await self._matching(destination.record.workspace_id, destination)
         for event in events:
             await self._clock.sleep(0)
-            prepared = self._prepare(destination, event, secrets)
+            prepared = self._prepare(destination, self._admitted(destination, event).event, secrets)
             lacking.update({each.path for each in prepared.missing})
             if isinstance(prepared, Unsendable) and counts_failures:
                 failing[prepared.failure.detail] += 1
@@ -181,7 +188,10 @@ class Reviews:
     def _outcome(self, destination: Destination, event: Event) -> _Outcome:
         if not destination.plan.filter.matches(event_fields(event)):
             return _Outcome()
-        prepared = self._prepare(destination, event, self._secrets(destination))
+        admission = self._admitted(destination, event)
+        if admission.stopped is not None:
+            return _Outcome(suppressed=admission.stopped)
+        prepared = self._prepare(destination, admission.event, self._secrets(destination))
         ready = prepared if isinstance(prepared, Prepared) else prepared.prepared
         error = prepared.failure.detail if isinstance(prepared, Unsendable) else None
         if ready is None:
@@ -190,11 +200,13 @@ class Reviews:
         exact = (rendered.method, rendered.url, rendered.headers, rendered.body)
         return _Outcome(exact, self._attempter.keep(ready, self._clock.now()), error)
 
+    def _admitted(self, destination: Destination, event: Event) -> Admission:
+        """What the destination may have of an event, by the consent that it came with."""
+        return admit(destination, event, self._clock.now())
+
     def _prepare(self, destination: Destination, event: Event, secrets: Mapping[str, str]) -> Prepared | Unsendable:
-        now = self._clock.now()
-        left = admit(destination, event, now).event  # what consent leaves of it
-        work = Work(delivery_id="dlv_review", destination_id=destination.id, event=left, size=0)
-        return self._attempter.prepare(destination, work, secrets, now=now)
+        work = Work(delivery_id="dlv_review", destination_id=destination.id, event=event, size=0)
+        return self._attempter.prepare(destination, work, secrets, now=self._clock.now())
 
     def _secrets(self, destination: Destination) -> dict[str, str]:
         return self._catalog.tenant(destination.record.workspace_id).secrets
@@ -209,6 +221,8 @@ def _change(event: Event, before: _Outcome, after: _Outcome) -> BodyChange:
         after=after.body,
         error_before=before.error,
         error=after.error,
+        suppressed_before=before.suppressed,
+        suppressed=after.suppressed,
         diff="\n".join(part for part in (heads if after.shown else "", bodies) if part),
     )
 

@@ -9,13 +9,13 @@ from tracklayer.catalog import Catalog
 from tracklayer.decoding import decode_as
 from tracklayer.errors import Invalid, at, pointer
 from tracklayer.model.event import Json, encode_json
+from tracklayer.model.phone import is_region
 from tracklayer.model.records import Workspace
 from tracklayer.model.rules import WorkspaceRules, name_key
 from tracklayer.operate.audit import Audit
 from tracklayer.pipeline.bounds import text_of
 from tracklayer.pipeline.codes import COUNTRIES
 from tracklayer.pipeline.event_names import is_endless
-from tracklayer.pipeline.phone import is_region
 from tracklayer.ports import Clock
 from tracklayer.store import RulesStore
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from tracklayer.model.event import Json
+from tracklayer.model.phone import e164
 from tracklayer.pipeline.codes import country_code
 from tracklayer.pipeline.personal import Contact, clean_email, hash_contact
-from tracklayer.pipeline.phone import e164
 
 TRAITS: Mapping[str, str] = {  # trait → field of user_data
     "first_name": "first_name",

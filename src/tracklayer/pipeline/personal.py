@@ -11,9 +11,9 @@ from typing import NamedTuple
 import msgspec
 
 from tracklayer.model.event import Event, Json
+from tracklayer.model.phone import e164
 from tracklayer.pipeline.bounds import Place, identifier
 from tracklayer.pipeline.changes import Changes, note, note_change, with_changes
-from tracklayer.pipeline.phone import e164
 
 LONGEST_NAME = 60  # characters of a field's name that is looked at
 

@@ -26,7 +26,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     source_bytes: int = 65_536  # of the template, as UTF-8
     output_bytes: int = 1_048_576  # of what it renders, as UTF-8
-    steps: int = 100_000  # rounds of loops, helper calls, and one for every 64 characters that they handle
+    steps: int = 100_000  # rounds of loops, helper calls, and one for every 64 characters of what they run and handle
     depth: int = 64  # blocks, `else if` links and sub-expressions inside each other
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 
+from tracklayer.model.phone import e164, is_region, region_of
 from tracklayer.template.helper import FLAG, TEXT, Helper, Kind, Refusal, choice, shown
 from tracklayer.template.values import scrub
 
 _RECEIVERS = ("meta", "snap", "google", "tiktok")
 _BARE_DIGITS = ("meta", "snap")
 _GMAIL = ("gmail.com", "googlemail.com")
-_PHONE_PUNCTUATION = re.compile(r"[\s()./\-–]+")
-_INTERNATIONAL = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def _bytes(text: str) -> bytes:
@@ -60,30 +58,29 @@ def _email(address: str, receiver: str | None = None) -> str | None:
 
 
 def _phone(number: str, receiver: str | None = None, *, country: str = "") -> str | None:
-    """E.164, for Meta and Snap without its `+`. Null for what is no international number.
+    """E.164, for Meta and Snap without its `+`. Null for what is no possible number.
 
-    A number without `+` or `00` counts as one of the calling code `country`, its leading zeros dropped.
+    A number without a calling code (behind `+` or `00`) is one of the region `country`.
     """
-    digits = _PHONE_PUNCTUATION.sub("", number)
-    if digits.startswith("00"):
-        digits = f"+{digits[2:]}"
-    elif country and not digits.startswith("+"):
-        digits = f"+{country}{digits.lstrip('0')}"
-    if not _INTERNATIONAL.fullmatch(digits):
-        return None
-    return digits[1:] if receiver in _BARE_DIGITS else digits
+    number = number.strip()
+    written = e164(f"+{number[2:]}" if number.startswith("00") else number, country)
+    return written[1:] if written and receiver in _BARE_DIGITS else written
 
 
-def _calling_code(value: object) -> object:
-    if not (isinstance(value, str) and re.fullmatch("[1-9][0-9]{0,2}", value.removeprefix("+"))):
-        raise Refusal(f'expected a calling code such as "49", got {shown(value)}')
-    return value.removeprefix("+")
+def _country(value: object) -> object:
+    if value is None:
+        return ""
+    code = value.removeprefix("+") if isinstance(value, str) else ""
+    region = code if is_region(code) else region_of(code)
+    if region is None:
+        raise Refusal(f'expected a country such as "DE", or its calling code such as "49", got {shown(value)}')
+    return region
 
 
 RECEIVER = choice(*_RECEIVERS)
 ENCODING = choice("hex", "base64")
 ALGORITHM = choice("sha256", "sha1", "sha512", "md5")
-CALLING_CODE = Kind("a calling code", _calling_code)
+COUNTRY = Kind("a country", _country, takes_null=True)
 
 IDENTITY_HELPERS = (
     Helper("sha256", _sha256, (TEXT,), options={"encoding": ENCODING}),
@@ -91,5 +88,5 @@ IDENTITY_HELPERS = (
     Helper("hmac", _hmac, (TEXT, TEXT), options={"algorithm": ALGORITHM, "encoding": ENCODING}),
     Helper("base64", _base64, (TEXT,), options={"url": FLAG}),
     Helper("email", _email, (TEXT,), (RECEIVER,)),
-    Helper("phone", _phone, (TEXT,), (RECEIVER,), options={"country": CALLING_CODE}),
+    Helper("phone", _phone, (TEXT,), (RECEIVER,), options={"country": COUNTRY}),
 )

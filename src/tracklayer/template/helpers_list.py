@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cmp_to_key
-from operator import itemgetter
+from typing import Any
 
 from tracklayer.template.helper import (
     COUNT,
@@ -20,7 +19,6 @@ from tracklayer.template.helper import (
     shown,
     to_number,
 )
-from tracklayer.template.helpers_logic import order
 from tracklayer.template.values import is_number, json_text, step, text_of
 
 
@@ -52,33 +50,46 @@ def _last(items: Sequence[object], count: int | None = None) -> object:
     return list(items[max(0, len(items) - max(0, count)) :])
 
 
-_Rank = cmp_to_key(order)
-
-
 def _sort(items: Sequence[object], *, by: str | None = None, desc: bool = False) -> list[object]:
     """By value, or by what the path `by` leads to in each item; equal ones keep their order and null comes last."""
-    keyed = [(_by(item, by), item) for item in items]
-    known = [(_Rank(key), item) for key, item in keyed if key is not None]
-    known.sort(key=itemgetter(0), reverse=desc)
-    return [item for _, item in known] + [item for key, item in keyed if key is None]
+    keys = _each(items, by)
+    known = [index for index, key in enumerate(keys) if key is not None]
+    ranks = dict(zip(known, _ranks([keys[index] for index in known]), strict=True))
+    known.sort(key=ranks.__getitem__, reverse=desc)
+    return [items[index] for index in known] + [item for item, key in zip(items, keys, strict=True) if key is None]
+
+
+def _ranks(keys: list[object]) -> list[Any]:
+    """What to sort by: texts by their characters; where a number is among them all must be or read as numbers."""
+    if len(keys) < 2 or all(isinstance(key, str) for key in keys):
+        return keys
+    if not any(map(is_number, keys)):
+        raise Refusal(f"expected numbers or texts, got {shown(keys[0])} and {shown(keys[1])}")
+    return [to_number(key) for key in keys]
 
 
 def _unique(items: Sequence[object], *, by: str | None = None) -> list[object]:
     """The first of those that are equal (or whose `by` is); 1 and 1.0 are equal, 1 and "1" are not."""
     firsts: dict[object, object] = {}
-    for item in items:
-        firsts.setdefault(_identity(_by(item, by)), item)
+    for item, key in zip(items, _each(items, by), strict=True):
+        firsts.setdefault(_identity(key), item)
     return list(firsts.values())
 
 
 def _map(items: Sequence[object], path: str) -> list[object]:
     """What `path` leads to in each item, null where it leads nowhere."""
-    return [_by(item, path) for item in items]
+    return _each(items, path)
 
 
-def _by(item: object, path: str | None) -> object:
-    value = item
-    for part in path.split(".") if path is not None else ():
+def _each(items: Sequence[object], path: str | None) -> list[object]:
+    parts = path.split(".") if path is not None else []
+    return [_reached(item, parts) for item in items]
+
+
+def _reached(value: object, parts: list[str]) -> object:
+    for part in parts:
+        if value is None:
+            break
         value = step(value, part)
     return value
 
@@ -94,7 +105,8 @@ def _pick(members: Mapping[str, object], *names: str) -> dict[str, object]:
 
 def _omit(members: Mapping[str, object], *names: str) -> dict[str, object]:
     """All members but these."""
-    return {name: value for name, value in members.items() if name not in names}
+    unwanted = frozenset(names)
+    return {name: value for name, value in members.items() if name not in unwanted}
 
 
 def _merge(*objects: Mapping[str, object]) -> dict[str, object]:

@@ -103,12 +103,13 @@ class _Parser:
         call, params, strip = self._block_opening(opening)
         program: Program | None = self.program(params)
         inverse, inverse_strip = self._inverse(chains=opening.kind is Kind.OPEN_BLOCK)
+        end = self._tokens[self._at].start
         close_strip = self._block_close(call.name, opening)
         if inverse is not None and inverse.chain is not None:
             inverse.chain.close_strip = close_strip
         if opening.kind is Kind.OPEN_INVERSE:
             program, inverse = inverse, program
-        return Block(call, program, inverse, strip, inverse_strip, close_strip, opening.start)
+        return Block(call, program, inverse, strip, inverse_strip, close_strip, opening.start, end)
 
     def _block_opening(self, opening: Token) -> tuple[Call, tuple[str, ...], Strip]:
         call = self._call()
@@ -137,7 +138,8 @@ class _Parser:
         if inverse is not None and inverse.chain is not None:
             inverse.chain.close_strip = inverse_strip
         self._depth_left += 1
-        block = Block(call, program, inverse, strip, inverse_strip, inverse_strip, opening.start)
+        end = self._tokens[self._at].start
+        block = Block(call, program, inverse, strip, inverse_strip, inverse_strip, opening.start, end)
         return Program([block], chain=block), strip
 
     def _block_close(self, name: Path, opening: Token) -> Strip:

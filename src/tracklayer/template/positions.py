@@ -164,8 +164,10 @@ class _Analysis:
         kind = block_kind(block.call)
         if kind is BlockKind.LIST:
             after = self._list(block, states)
-        elif kind in (BlockKind.EACH, BlockKind.SECTION):
+        elif kind is BlockKind.EACH:
             after = self._loop(block, states)
+        elif kind is BlockKind.SECTION:  # over no list, `@first` and the like are those of the loop around it
+            after = self._loop(block, states) | self.walk(block.program, states, turn)
         elif kind is BlockKind.WITH:
             after = self.walk(block.program, states, turn) | self.walk(block.inverse, states, turn)
         else:

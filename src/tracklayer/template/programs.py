@@ -141,9 +141,10 @@ class Programs:
         then = self.compile(block.program, Scope(base, params, scope))
         if kind is BlockKind.WITH:
             return runtime.With(then, otherwise)
+        cost = 1 + (block.end - block.offset >> runtime.SIZE_OF_A_STEP)
         if kind is BlockKind.SECTION:
-            return runtime.Section(then, otherwise)
-        return runtime.Each(then, otherwise, self._separator(block) if kind is BlockKind.LIST else None)
+            return runtime.Section(then, otherwise, cost)
+        return runtime.Each(then, otherwise, cost, self._separator(block) if kind is BlockKind.LIST else None)
 
     def _separator(self, block: Block) -> str:
         given = block.call.options.get("separator")

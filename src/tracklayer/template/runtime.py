@@ -193,13 +193,17 @@ class With:
 
 
 class Each:
-    """`{{#each}}` over the items of a list or the members of an object, and `{{#list}}` with its separator."""
+    """`{{#each}}` over the items of a list or the members of an object, and `{{#list}}` with its separator.
 
-    __slots__ = ("_body", "_otherwise", "_separator", "_skips_blank")
+    A round costs `cost`, which grows with the text of the block: what takes time need not leave anything in the output.
+    """
 
-    def __init__(self, body: Branch, otherwise: Branch, separator: str | None = None) -> None:
+    __slots__ = ("_body", "_cost", "_otherwise", "_separator", "_skips_blank")
+
+    def __init__(self, body: Branch, otherwise: Branch, cost: int, separator: str | None = None) -> None:
         self._body = body
         self._otherwise = otherwise
+        self._cost = cost
         self._separator = separator or ""
         self._skips_blank = separator is not None
 
@@ -216,9 +220,10 @@ class Each:
         for index, (key, item) in enumerate(members):
             child = Frame(item, frame)
             child.index, child.key, child.is_last, child.loop = index, key, index == last, child
+            run.spend(self._cost)
             part = self._body(run, child, item)
             size += len(part) + len(self._separator)
-            run.spend(1 + (len(part) >> SIZE_OF_A_STEP))
+            run.spend(len(part) >> SIZE_OF_A_STEP)
             run.check_size(size)
             if not (self._skips_blank and (not part or part.isspace())):
                 parts.append(part)
@@ -230,10 +235,10 @@ class Section:
 
     __slots__ = ("_body", "_each", "_otherwise")
 
-    def __init__(self, body: Branch, otherwise: Branch) -> None:
+    def __init__(self, body: Branch, otherwise: Branch, cost: int) -> None:
         self._body = body
         self._otherwise = otherwise
-        self._each = Each(body, otherwise)
+        self._each = Each(body, otherwise, cost)
 
     def __call__(self, run: Run, frame: Frame, this: object, value: object) -> str:
         if value is None or value is False:

@@ -109,6 +109,7 @@ class Block:
     inverse_strip: Strip
     close_strip: Strip
     offset: int
+    end: int  # where the text of its branches ends in the source
 
 
 Statement: TypeAlias = Content | Comment | Mustache | Block

@@ -23,11 +23,12 @@ from phonenumbers import (
 
 LONGEST = 60  # characters of a number with its brackets, spaces and extension
 
+_CALLING_CODE = re.compile(r"[1-9][0-9]{0,2}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def e164(text: str, region: str) -> str | None:
-    """`text` as E.164; without a calling code it is a number of `region` (ISO 3166-1 alpha-2).
+    """`text` as E.164; without a calling code it is a number of `region` (ISO 3166-1 alpha-2; "": of none).
 
     An extension is not part of it. None where `text` is no possible number.
     """
@@ -39,6 +40,14 @@ def e164(text: str, region: str) -> str | None:
 def is_region(code: str) -> bool:
     """Whether phone numbers of a region are known."""
     return code in SUPPORTED_REGIONS
+
+
+def region_of(calling_code: str) -> str | None:
+    """The region that a calling code such as `49` stands for, of several the main one."""
+    if not _CALLING_CODE.fullmatch(calling_code):
+        return None
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(calling_code), ())
+    return next(filter(is_region, regions), None)
 
 
 @lru_cache(maxsize=16_384)

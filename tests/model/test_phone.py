@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracklayer.pipeline.phone import e164, is_region
+from tracklayer.model.phone import e164, is_region, region_of
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,18 @@ def test_what_is_no_possible_number_is_none(text: str) -> None:
 def test_a_region_is_known_by_its_code() -> None:
     assert is_region("DE")
     assert not any(map(is_region, ["de", "DEU", "XX", ""]))
+
+
+@pytest.mark.parametrize(
+    "code, region", [("49", "DE"), ("1", "US"), ("7", "RU"), ("39", "IT"), ("800", None), ("99", None)]
+)
+def test_a_calling_code_stands_for_its_main_region(code: str, region: str | None) -> None:
+    assert region_of(code) == region
+
+
+@pytest.mark.parametrize("code", ["", "049", "+49", "4９", "1" * 5_000])
+def test_what_is_no_calling_code_stands_for_none(code: str) -> None:
+    assert region_of(code) is None
 
 
 def test_every_regions_example_is_read_in_every_format() -> None:
