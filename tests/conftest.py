@@ -74,3 +74,21 @@ def migrated_postgres(postgres_server_url: str) -> Iterator[MigratedPostgres]:
         runner.run(migrate(url))
         yield MigratedPostgres(postgres_server_url, make_url(url).database or "")
         runner.run(made.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def fresh_postgres(migrated_postgres: MigratedPostgres) -> Iterator[str]:
+    """The URL of a migrated, empty database of the test's own, for real processes."""
+    with asyncio.Runner() as runner:
+        made = postgres.database_on(migrated_postgres.server_url, migrated_postgres.template)
+        yield runner.run(made.__aenter__())
+        runner.run(made.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def empty_postgres(postgres_server_url: str) -> Iterator[str]:
+    """The URL of a database of the test's own that has no schema yet."""
+    with asyncio.Runner() as runner:
+        made = postgres.database_on(postgres_server_url)
+        yield runner.run(made.__aenter__())
+        runner.run(made.__aexit__(None, None, None))
