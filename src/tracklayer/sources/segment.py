@@ -15,7 +15,7 @@ from tracklayer.errors import Invalid, TooLarge
 from tracklayer.model.event import Json
 from tracklayer.pipeline.bounds import json_object, text_of, wrong_kind
 from tracklayer.pipeline.known_user import ADDRESS, TRAITS
-from tracklayer.sources.native import read_json
+from tracklayer.sources.body import read_batch_json, read_json
 
 BATCH_CALLS = 2500
 
@@ -66,7 +66,7 @@ class Calls(NamedTuple):
     """A request, read."""
 
     write_key: str | None  # as it stands in the body
-    items: list[Json]  # each as if it had come alone
+    items: list[Json]  # each as if it had come alone; `Unreadable` where one is no JSON
 
 
 def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
@@ -76,7 +76,7 @@ def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
     it, too. `gpc`: the browser that sent it asks by Global Privacy Control. Raises `Malformed`, `TooLarge` or `Invalid`
     for what is wrong with the whole.
     """
-    body = read_json(raw)
+    body = read_batch_json(raw, "batch") if kind is None else read_json(raw)
     if not isinstance(body, dict):
         raise wrong_kind(body, "", "an object")
     key = body.get("writeKey")
