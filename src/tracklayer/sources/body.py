@@ -1,4 +1,4 @@
-"""A request's body: JSON; and of a batch each item on its own, so that one that cannot be read costs the others nothing."""
+"""A request's body: JSON; of a batch each item on its own, so that one that cannot be read costs the others nothing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _item(raw: bytes) -> Json:
 
 
 def _split(raw: bytes, name: str) -> _Parts | None:
-    """The items of the list `name` at the top, by brackets, commas and strings alone; None where that cannot be told."""
+    """The items of the list `name` at the top, by brackets, commas and strings alone; None where that fails."""
     key = f'"{name}"'.encode()
     items: list[bytes] = []
     begin = item = end = -1  # of the list, of the item at hand

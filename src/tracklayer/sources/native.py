@@ -73,7 +73,10 @@ def read_event(raw: bytes, limits: InputLimits) -> Json:
 
 
 def read_batch(raw: bytes, limits: InputLimits) -> list[Json]:
-    """The items of a batch, decoded and counted, not yet looked at; `Unreadable` where one is no JSON. Raises `Malformed`, `TooLarge` and `Invalid`."""
+    """The items of a batch, decoded and counted, not yet looked at; `Unreadable` where one is no JSON.
+
+    Raises `Malformed`, `TooLarge` and `Invalid`.
+    """
     body = read_batch_json(raw, "events")
     if not isinstance(body, dict):
         raise Invalid('a batch is an object: expected {"events": […]}', code="invalid_type", pointer="")
