@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.measure import median
+from tests.geo_file import write_geo_file
 from tracklayer.operate.keys import DEFAULT_WORKSPACE
 from tracklayer.service import Service
 from tracklayer.settings import Settings
@@ -29,6 +30,16 @@ USERS = 2_000
 OFF = {
     "clock_skew": False,
     "enrichment": dict.fromkeys(("user_agent", "campaign", "traits", "audiences", "geo"), False),
+}
+ON = {"consent_defaults": {"EEA": {"ad_personalization": "denied"}, "*": {"ad_user_data": "granted"}}}
+PLACES = {
+    f"203.0.{part}.0/24": {
+        "country": {"iso_code": "DE"},
+        "subdivisions": [{"iso_code": "BE"}],
+        "city": {"names": {"en": "Berlin"}},
+        "location": {"time_zone": "Europe/Berlin"},
+    }
+    for part in range(256)
 }
 AGENTS = tuple(
     f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0"
@@ -77,13 +88,15 @@ async def _measure(events: int, rounds: int, say: Callable[[str], None], data_di
             services: dict[str, Service] = {}
             ids: dict[str, str] = {}
             for name in rates:
-                service = Service(Settings(data_dir=Path(root) / name))
+                geo_file = write_geo_file(Path(root) / "places.mmdb", PLACES) if name == "on" else None
+                service = Service(Settings(data_dir=Path(root) / name, geo_file=geo_file))
                 await service.start()
                 stack.push_async_callback(service.stop)
                 services[name] = service
                 ids[name] = (await service.keys.workspace(DEFAULT_WORKSPACE)).id
             on, off = services["on"], services["off"]
             await _fill(on, ids["on"])
+            await on.workspaces.save_rules(ids["on"], ON, "bench")
             await off.workspaces.save_rules(ids["off"], OFF, "bench")
             for number in range(rounds + 1):  # the first one warms up
                 say(f"round {number} of {rounds}")
@@ -141,6 +154,7 @@ def _batch(number: int, start: int) -> bytes:
             "properties": {"order_id": str(place), "value": place % 300 + 0.5, "currency": "usd"},
             "context": {
                 "user_agent": AGENTS[place % len(AGENTS)],
+                "ip": f"203.0.{place % 256}.{place % 250}",
                 "page": {"url": f"https://shop.example/thanks?utm_source=news&utm_medium=email&gclid=g{place}"},
             },
             "consent": {"ad_storage": "granted", "analytics_storage": "granted"},
