@@ -49,10 +49,12 @@ AGENTS = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Events a second, round by round."""
+    """Events a second, round by round; and the CPU that one takes, which other work on the machine changes less."""
 
     on: tuple[float, ...]
     off: tuple[float, ...]
+    cpu_on: tuple[float, ...]  # seconds an event
+    cpu_off: tuple[float, ...]
 
     @property
     def ratio(self) -> float:
@@ -70,8 +72,8 @@ def page(measured: Measured) -> str:
     verdict = "met" if measured.ratio >= AIM else "MISSED"
     return (
         f"taking events in, batches of {BATCH}, without HTTP and without destinations\n"
-        f"  everything on   {median(measured.on):>8,.0f} events/s\n"
-        f"  everything off  {median(measured.off):>8,.0f} events/s\n"
+        f"  everything on   {median(measured.on):>8,.0f} events/s  {median(measured.cpu_on) * 1e6:>6.0f} µs of CPU\n"
+        f"  everything off  {median(measured.off):>8,.0f} events/s  {median(measured.cpu_off) * 1e6:>6.0f} µs\n"
         f"  ratio           {measured.ratio:>8.2f}  (aim {AIM}: {verdict})"
     )
 
@@ -83,6 +85,7 @@ def document(measured: Measured) -> dict[str, object]:
 
 async def _measure(events: int, rounds: int, say: Callable[[str], None], data_dir: Path | None) -> Measured:
     rates: dict[str, list[float]] = {"on": [], "off": []}
+    cpu: dict[str, list[float]] = {"on": [], "off": []}
     with tempfile.TemporaryDirectory(prefix="tracklayer-bench-", dir=data_dir) as root:
         async with AsyncExitStack() as stack:
             services: dict[str, Service] = {}
@@ -102,10 +105,12 @@ async def _measure(events: int, rounds: int, say: Callable[[str], None], data_di
                 say(f"round {number} of {rounds}")
                 bodies = [_batch(number, start) for start in range(0, events, BATCH)]
                 for name, service in services.items():
+                    before = time.process_time()
                     seconds = await _take(service, ids[name], bodies)
                     if number > 0:
                         rates[name].append(events / seconds)
-    return Measured(on=tuple(rates["on"]), off=tuple(rates["off"]))
+                        cpu[name].append((time.process_time() - before) / events)
+    return Measured(on=tuple(rates["on"]), off=tuple(rates["off"]), cpu_on=tuple(cpu["on"]), cpu_off=tuple(cpu["off"]))
 
 
 async def _fill(service: Service, workspace_id: str) -> None:

@@ -169,9 +169,12 @@ def test_a_batch_whose_own_brackets_are_broken_is_refused_as_a_whole(raw: bytes)
     assert refused.value.pointer == ""
 
 
-def test_taking_a_hostile_batch_apart_has_an_end() -> None:
+@pytest.mark.parametrize(
+    "item", [b"[" * MOST_TOKENS + b"]" * MOST_TOKENS, b"NaN," * MOST_TOKENS + b"1", b'"' + b'a\\"' * 300_000]
+)
+def test_taking_a_hostile_batch_apart_has_an_end(item: bytes) -> None:
     with pytest.raises(Malformed):
-        batch(events(b"[" * MOST_TOKENS + b"]" * MOST_TOKENS))
+        batch(events(item))
 
 
 def test_a_batch_may_be_empty() -> None:

@@ -13,7 +13,8 @@ from tracklayer.model.event import Json, decode_json
 
 MOST_TOKENS = 250_000  # of a batch that is taken apart: about 50 ms
 
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+# A string that never ends is one token, too: looking for its end again from each quote inside would take minutes.
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{},]', re.DOTALL)
 _OPEN, _CLOSE, _LIST, _COMMA = b"[{", b"]}", b"["[0], b","[0]
 
 
