@@ -56,6 +56,7 @@ kill-test: $(DEV)
 
 docs: $(DEV)
 	$(PY) -m tests.settings_page
+	$(PY) -m tests.event_page
 
 screenshots: $(DEV)
 	@$(PY) -m tests.browser.screenshots $(ARGS)

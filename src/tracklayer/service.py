@@ -19,6 +19,7 @@ from tracklayer.flow.completing import Completing
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.engine import Engine, EngineOptions
 from tracklayer.flow.enriching import Enriching
+from tracklayer.flow.foreseeing import Foreseeing
 from tracklayer.flow.ingest import Ingest, IngestOptions
 from tracklayer.flow.tail import Tail
 from tracklayer.geo import GeoFile
@@ -212,13 +213,15 @@ class Service:
         self.health = Vitals(self.catalog, counts, self._queue, self.clock)
         self.search = Search(EventSearch(self._database))
         self.recent = Recent(self.catalog, self.history, self.clock)
-        self.explain = Explain(self.catalog, self.history, profiles.consent_now, self.clock)
+        foreseeing = Foreseeing(self.catalog, FactsReader(self._database), self.enriching, self.clock)
+        self.explain = Explain(self.catalog, self.history, foreseeing, profiles.consent_now, self.clock)
         self.rehearsals = Rehearsals(
             self.catalog,
             self.destinations,
             self._queue,
             self.engine,
             attempter,
+            foreseeing,
             profiles.consent_now,
             self.clock,
             self.ids,

@@ -8,11 +8,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tracklayer.model.event import Event, Json, decode_json, event_fields
+from tests import event_page
+from tracklayer.delivery.body_schema import BodySchema
+from tracklayer.model.event import Event, Json, decode_json, encode_json, event_fields, event_to_json
+from tracklayer.model.event_reference import FIELDS, event_schema
 from tracklayer.model.rules import DEFAULT_RULES, Enrichment, WorkspaceRules
 from tracklayer.pipeline import bounds, changes, clock_skew, money_and_places
 from tracklayer.pipeline.event_names import NAMES
+from tracklayer.pipeline.known_user import ADDRESS, TRAITS
 from tracklayer.pipeline.normalize import MAX_SEGMENTS, normalize
+from tracklayer.sources.shopify import ADDRESS as SHOPIFY_ADDRESS
+from tracklayer.sources.shopify import AMOUNTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "event.md").read_text(encoding="utf-8")
 SENT, STORED = (decode_json(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
@@ -27,6 +33,55 @@ def stored(fields: Json) -> dict[str, Json]:
 def test_every_field_of_the_event_has_its_row_in_order() -> None:
     table = PAGE.split("## ")[0]
     assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == Event.__struct_fields__
+
+
+def test_the_table_of_every_field_is_made_from_the_code() -> None:
+    assert event_page.page(PAGE) == PAGE, "run make docs"
+
+
+def test_the_reference_has_every_field_of_the_struct_in_order() -> None:
+    assert tuple(field.path for field in FIELDS if "." not in field.path) == Event.__struct_fields__
+    paths = [field.path for field in FIELDS]
+    assert len(paths) == len(set(paths))
+
+
+def test_the_reference_has_the_fields_that_sources_and_enrichers_fill_in() -> None:
+    paths = {field.path for field in FIELDS}
+    people = {*TRAITS.values(), *ADDRESS.values(), *SHOPIFY_ADDRESS}
+    assert {f"user_data.{name}" for name in people} <= paths
+    assert {f"properties.{name}" for name in AMOUNTS} <= paths
+    assert {f"context.{name}" for name in ("campaign", "click_ids", "device", "os", "browser", "geo")} <= paths
+
+
+def test_the_examples_of_the_reference_make_an_event_that_meets_the_schema_and_is_canonical() -> None:
+    example: dict[str, Json] = {}
+    for field in FIELDS:
+        *holders, name = field.path.split(".")
+        place = example
+        for holder in holders:
+            place = place[holder]
+        place[name] = dict(field.example) if isinstance(field.example, dict) else field.example
+    event = normalize(example, now=ARRIVAL, new_id=lambda: "made-here")
+    assert event_fields(event) == example
+    assert BodySchema(event_schema()).violation(event_to_json(event)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"event_id": 7},
+        {"event_name": ""},
+        {"occurred_at": "yesterday"},
+        {"segment": [1]},
+        {"user_data": {"email": 7}},
+        {"context": {"extra": []}},
+        {"consent": {"ad_storage": True}},
+        {"unknown": 1},
+    ],
+)
+def test_the_schema_refuses_what_is_no_canonical_event(change: dict[str, Json]) -> None:
+    assert BodySchema(event_schema()).violation(encode_json(STORED)) is None
+    assert BodySchema(event_schema()).violation(encode_json({**STORED, **change})) is not None
 
 
 def test_the_example_is_what_happens() -> None:

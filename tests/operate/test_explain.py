@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.geo_file import write_geo_file
 from tests.virtual_time import in_virtual_time
 from tests.world import World, running
 from tracklayer.errors import Invalid
@@ -65,6 +66,49 @@ async def test_it_foretells_what_comes_true(tmp_path: Path) -> None:
         assert {each.destination.plan.config.name for each in explained if each.delivery} == {
             name for name, each in foretold.items() if all(step.passed for step in each.steps)
         }
+
+
+@in_virtual_time
+async def test_it_sees_what_is_added_to_an_event_and_what_is_dropped(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        service = world.service
+        await service.audiences.put(world.workspace_id, "vip", None, author="kim")
+        await service.audiences.change_members(world.workspace_id, "vip", add=["id:u_1"], author="kim")
+        await service.audiences.put(world.workspace_id, "big", {"properties.value": {"$gte": 100}}, author="kim")
+        await world.send("known", event_name="identify", user_id="u_1", context={"traits": {"plan": "pro"}})
+        for name, wanted in {
+            "listed": {"segment": ["vip"]},
+            "ruled": {"segment": ["big"]},
+            "known": {"context.traits.plan": "pro"},
+            "read": {"context.campaign.source": "news"},
+            "personal": {"user_data.email": {"$exists": True}},
+        }.items():
+            await world.destination(name, filter=wanted)
+        await service.workspaces.save_rules(world.workspace_id, {"drop_pii": True}, "kim")
+        fields = {
+            "event_name": "purchase",
+            "user_id": "u_1",
+            "user_data": {"email": "jane@example.com"},
+            "properties": {"value": 500},
+            "context": {"page": {"url": "https://shop.example/?utm_source=news"}},
+        }
+        foretold = await verdicts(world, fields)
+        assert {name for name, each in foretold.items() if each.matched} == {"listed", "ruled", "known", "read"}
+        await world.send("live", **fields)
+        _, explained = await service.explain.event(world.workspace_id, "live")
+        for each in explained:
+            assert foretold[each.destination.plan.config.name].steps == each.steps[:-1]
+
+
+@in_virtual_time
+async def test_a_region_by_the_address_counts_for_the_default_of_consent(tmp_path: Path) -> None:
+    geo = write_geo_file(tmp_path / "places.mmdb", {"203.0.113.0/24": {"country": {"iso_code": "DE"}}})
+    async with running(tmp_path / "data", geo_file=geo) as world:
+        await world.destination("ads", consent={"requires": ["ad_storage"], "when_unknown": "allow"})
+        rules = {"consent_defaults": {"EEA": {"ad_storage": "denied"}}}
+        await world.service.workspaces.save_rules(world.workspace_id, rules, "kim")
+        found = await verdicts(world, {"event_name": "x", "context": {"ip": "203.0.113.9"}})
+        assert found["ads"].reason == "ad_storage is denied by the default of EEA"
 
 
 @in_virtual_time

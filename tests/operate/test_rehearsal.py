@@ -27,11 +27,11 @@ def draft(**fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def rehearse(world: World, given: dict[str, Any], standing_id: str | None = None, **event: Any) -> Rehearsal:
+async def rehearse(world: World, given: dict[str, Any], standing_id: str | None = None, **event: Any) -> Rehearsal:
     rehearsals = world.service.rehearsals
-    wanted = rehearsals.event(world.workspace_id, {"event_name": "purchase"} | event) if event else None
+    wanted = await rehearsals.event(world.workspace_id, {"event_name": "purchase"} | event) if event else None
     read = read_draft(encode_json(given))
-    return rehearsals.rehearse_draft(world.workspace_id, read, wanted, standing_id=standing_id)
+    return await rehearsals.rehearse_draft(world.workspace_id, read, wanted, standing_id=standing_id)
 
 
 def body(rehearsal: Rehearsal) -> bytes:
@@ -43,7 +43,7 @@ def body(rehearsal: Rehearsal) -> bytes:
 @in_virtual_time
 async def test_a_draft_is_rendered_as_its_destination_would_be(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        rehearsed = rehearse(world, draft(signing={"secret": SECRET}))
+        rehearsed = await rehearse(world, draft(signing={"secret": SECRET}))
         assert body(rehearsed) == b'{"type": "purchase", "value": 149.99, "coupon": ""}'
         assert [each.path for each in rehearsed.missing] == ["properties.coupon"]
         made = await world.destination(**draft(signing={"secret": SECRET}))
@@ -60,7 +60,7 @@ async def test_a_draft_is_rendered_as_its_destination_would_be(tmp_path: Path) -
 @in_virtual_time
 async def test_nothing_is_sent_and_nothing_is_stored(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        rehearse(world, draft())
+        await rehearse(world, draft())
         assert world.network.sent == []
         assert world.service.destinations.all(world.workspace_id) == []
         assert await world.service.history.events(world.workspace_id, limit=1) == []
@@ -76,22 +76,22 @@ async def test_it_is_signed_with_the_drafts_secret_or_the_standing_one(tmp_path:
             (draft(), made, SECRET),
             (draft(signing={"secret": "another_secret"}), made, "another_secret"),
         ):
-            rehearsed = rehearse(world, given, standing_id)
+            rehearsed = await rehearse(world, given, standing_id)
             assert rehearsed.prepared is not None
             request = rehearsed.prepared.request
             assert verify("tracklayer", secret, request.headers, request.body or b"")
             assert rehearsed.verified
-        assert rehearse(world, draft()).verified is None
-        assert rehearse(world, draft(signing={"enabled": False}), made).verified is None
+        assert (await rehearse(world, draft())).verified is None
+        assert (await rehearse(world, draft(signing={"enabled": False}), made)).verified is None
 
 
 @in_virtual_time
 async def test_filter_consent_and_the_standing_ones_suppressions_are_asked_first(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        refused = rehearse(world, draft(filter={"event_name": ["refund"]}))
+        refused = await rehearse(world, draft(filter={"event_name": ["refund"]}))
         assert refused.filter_reason == "event_name is 'purchase', expected one of 'refund'"
         assert refused.shown is None
-        denied = rehearse(world, draft(consent={"requires": ["ad_storage"]}), properties={})
+        denied = await rehearse(world, draft(consent={"requires": ["ad_storage"]}), properties={})
         assert denied.consent is not None
         assert not denied.consent.allowed
         assert denied.shown is None
@@ -99,45 +99,45 @@ async def test_filter_consent_and_the_standing_ones_suppressions_are_asked_first
         await world.service.destinations.suppress(
             world.workspace_id, made, event_filter={}, reason="they are moving house", until=None, author="test"
         )
-        assert "they are moving house" in str(rehearse(world, draft(), made).suppressed)
-        assert rehearse(world, draft()).suppressed is None
+        assert "they are moving house" in str((await rehearse(world, draft(), made)).suppressed)
+        assert (await rehearse(world, draft())).suppressed is None
 
 
 @in_virtual_time
 async def test_a_refusal_is_the_one_of_a_save(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         with pytest.raises(Invalid) as refused:
-            rehearse(world, draft(template="{{#if}}"))
+            await rehearse(world, draft(template="{{#if}}"))
         assert refused.value.pointer == "/template"
         with pytest.raises(Invalid) as refused:
-            rehearse(world, draft(signing={"enabled": True}))
+            await rehearse(world, draft(signing={"enabled": True}))
         assert refused.value.pointer == "/signing/secret"
         with pytest.raises(NotFound):
-            rehearse(world, draft(), "dst_none")
+            await rehearse(world, draft(), "dst_none")
 
 
 @in_virtual_time
 async def test_secrets_are_masked_and_one_that_is_absent_is_named(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         given = draft(template='{"t": "{{secrets.token}}"}')
-        failed = rehearse(world, given)
+        failed = await rehearse(world, given)
         assert failed.failure is not None
         assert "token" in failed.failure.detail
         await world.service.secrets.put(world.workspace_id, "token", "a-long-secret-3b27", author="test")
-        assert body(rehearse(world, given)) == '{"t": "••••3b27"}'.encode()
+        assert body(await rehearse(world, given)) == '{"t": "••••3b27"}'.encode()
 
 
 @in_virtual_time
 async def test_another_event_for_the_same_draft_compiles_nothing_again(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         first, second = (
-            rehearse(world, draft(), properties={"value": 1}),
-            rehearse(world, draft(), properties={"value": 2}),
+            await rehearse(world, draft(), properties={"value": 1}),
+            await rehearse(world, draft(), properties={"value": 2}),
         )
         assert first.prepared is not None
         assert second.prepared is not None
         assert first.prepared.destination.plan is second.prepared.destination.plan
         assert (b'"value": 1' in body(first), b'"value": 2' in body(second)) == (True, True)
-        other = rehearse(world, draft(template="{}"))
+        other = await rehearse(world, draft(template="{}"))
         assert other.prepared is not None
         assert other.prepared.destination.plan is not first.prepared.destination.plan

@@ -89,7 +89,7 @@ async def test_saved_rules_hold_for_the_next_event_and_after_a_restart(tmp_path:
         assert workspaces.rules(world.workspace_id) == WorkspaceRules()
         saved = await workspaces.save_rules(world.workspace_id, {"default_region": "DE"}, "kim@example.com")
         assert saved == workspaces.rules(world.workspace_id) == WorkspaceRules(default_region="DE")
-        event = world.service.rehearsals.event(
+        event = await world.service.rehearsals.event(
             world.workspace_id, {"event_name": "purchase", "user_data": {"phone": "030 123456"}}
         )
         assert event.user_data["phone"] == "+4930123456"

@@ -120,6 +120,8 @@ def test_consent_modes_names_in_the_context() -> None:
         ({"gpc": 1}, True),
         ({"gpc": "1"}, True),
         ({"extra": {"gpc": "true"}}, True),
+        ({"globalPrivacyControl": True}, True),
+        ({"gpc": False, "extra": {"globalPrivacyControl": "1"}}, True),
         ({"gpc": False}, False),
         ({"gpc": "0"}, False),
         ({"gpc": None}, False),

@@ -9,14 +9,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracklayer.delivery.body_schema import BodySchema
 from tracklayer.errors import Invalid
 from tracklayer.model.event import Json, decode_json, event_from_json, event_to_json
+from tracklayer.model.event_reference import event_schema
 from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.normalize import normalize
 
 NOW = 1_777_977_000.0
 HASH = "8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d"
 
+SCHEMA = BodySchema(event_schema())
 NAMES = st.sampled_from(["country", "currency", "price", "value", "items", "email", "zip", "address", "customer"])
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -83,6 +86,7 @@ def test_any_json_becomes_an_event_or_a_refusal_that_points_into_it(fields: Json
             resolve(fields, refused.pointer)
         return
     body = event_to_json(event)
+    assert SCHEMA.violation(body) is None
     assert event_from_json(body) == event
     assert normalize(decode_json(body), now=NOW, new_id=lambda: "another") == event
 

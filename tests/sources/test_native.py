@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracklayer.errors import Invalid, Malformed, TooLarge, TrackLayerError
-from tracklayer.model.event import Event, Json, decode_json
+from tracklayer.model.event import Event, Json
+from tracklayer.sources.body import MOST_TOKENS, Unreadable, read_batch_json
 from tracklayer.sources.native import InputLimits, Rejected, parse_batch, parse_event, read_batch, read_event
 
 NOW = 1_777_977_000.0
@@ -122,6 +123,60 @@ def test_a_bad_item_does_not_spoil_the_good_ones() -> None:
     assert [type(result) for result in results] == [Event, Invalid, Invalid, Event, Invalid]
 
 
+@pytest.mark.parametrize(
+    "bad, said",
+    [
+        (b'{"event_name": "cut \\ud83d"}', "truncated"),
+        (b'{"event_name": "caf\xe9"}', "not UTF-8"),
+        (b'{"event_name": "a", "properties": {"value": ' + b"9" * 5_000 + b"}}", "out of range"),
+        (b'{"event_name": "a", "properties": {"value": 1e99999999999999999999}}', "exponent"),
+        (
+            b'{"event_name": "a", "properties": ' + b'{"in": [' * 3_000 + b"1" + b"]}" * 3_000 + b"}",
+            "nested too deeply",
+        ),
+        (b'"\\x, ] }"', "malformed"),
+        (b"NaN", "malformed"),
+    ],
+)
+def test_an_item_that_cannot_be_read_does_not_spoil_the_good_ones(bad: bytes, said: str) -> None:
+    first, second, last = parsed(events(GOOD, bad, GOOD))
+    assert isinstance(first, Event)
+    assert isinstance(second, Rejected)
+    assert isinstance(last, Event)
+    assert said in second.error.detail
+    assert (second.error.pointer, second.item.raw) == ("/events/1", bad)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        events(GOOD, b'{"event_name": NaN') + b"}",  # the item never ends
+        events(GOOD, b'{"event_name": NaN}')[:-2],  # nor the list
+        events(GOOD, b""),
+        events(GOOD, GOOD) + b",",
+        b'{"events": [NaN], "events": [1]}',
+        b'{"other": [NaN], "events": [1]}',
+        b'{"more": {"events": [NaN]}}',
+        b'[{"events": [NaN]}]',
+        b'["events" [NaN]]',
+        b'{"events", [NaN]}',
+        b"]" * 1000,
+    ],
+)
+def test_a_batch_whose_own_brackets_are_broken_is_refused_as_a_whole(raw: bytes) -> None:
+    with pytest.raises(Malformed) as refused:
+        batch(raw)
+    assert refused.value.pointer == ""
+
+
+@pytest.mark.parametrize(
+    "item", [b"[" * MOST_TOKENS + b"]" * MOST_TOKENS, b"NaN," * MOST_TOKENS + b"1", b'"' + b'a\\"' * 300_000]
+)
+def test_taking_a_hostile_batch_apart_has_an_end(item: bytes) -> None:
+    with pytest.raises(Malformed):
+        batch(events(item))
+
+
 def test_a_batch_may_be_empty() -> None:
     assert batch(b'{"events": []}') == []
 
@@ -208,13 +263,13 @@ def bodies(draw: st.DrawFn) -> bytes:
 def check_place(raw: bytes, refused: TrackLayerError) -> None:
     """The pointer must lead somewhere; that of a missing field, to the object that lacks it."""
     assert refused.pointer is not None
-    if isinstance(refused, Malformed):
-        assert refused.pointer == ""
+    if isinstance(refused, Malformed) and not refused.pointer:
         return
     tokens = [token.replace("~1", "/").replace("~0", "~") for token in refused.pointer.split("/")[1:]]
-    document = decode_json(raw)
+    document = read_batch_json(raw, "events")
     for token in tokens[:-1] if refused.code == "required" else tokens:
         document = document[int(token)] if isinstance(document, list) else document[token]
+    assert isinstance(document, Unreadable) is isinstance(refused, Malformed)
     if refused.code == "required":
         assert document.get(tokens[-1]) is None
 
@@ -239,5 +294,5 @@ def test_any_bytes_become_a_batch_or_an_error_with_a_place(raw: bytes) -> None:
         return
     for result in results:
         if not isinstance(result, Event):
-            assert isinstance(result, (Invalid, TooLarge))
+            assert isinstance(result, (Invalid, Malformed, TooLarge))
             check_place(raw, result)

@@ -142,6 +142,16 @@ def test_global_privacy_control_of_the_browser_becomes_part_of_each_call() -> No
     assert second["context"] == {"gpc": True, "locale": "de"}
 
 
+def test_what_a_page_says_of_global_privacy_control_does_not_undo_the_browsers() -> None:
+    said = {"gpc": False}
+    (single,) = read_calls(encode_json({"context": said}), "page", gpc=True).items
+    inner, outer, none, odd = read_calls(
+        encode_json({"context": said, "batch": [{"context": said}, {}, 7, {"context": "x"}]}), None, gpc=True
+    ).items
+    assert [each["context"] for each in (single, inner, outer)] == [{"gpc": True}] * 3
+    assert (none, odd["context"]) == (7, "x")
+
+
 def test_where_it_happened_is_the_channel_or_what_the_source_is_told() -> None:
     assert mapped(type="page", channel="mobile")["platform"] == "mobile"
     assert mapped(type="page", context={"library": {"name": "analytics.js"}})["platform"] == "web"
@@ -156,9 +166,19 @@ def test_fields_that_nobody_knows_are_kept_and_the_key_is_not() -> None:
 
 
 def test_a_field_with_the_name_of_one_of_ours_is_no_way_around_the_mapping() -> None:
-    call = event(type="page", event_id="mine", segment=["vip"], consent={"a": True})
-    assert (call.event_id, call.segment, call.consent) == ("m1", [], {})
-    assert call.context["extra"] == {"event_id": "mine", "segment": ["vip"], "consent": {"a": True}}
+    call = event(type="page", event_id="mine", segment=["vip"], platform="ours")
+    assert (call.event_id, call.segment, call.platform) == ("m1", [], None)
+    assert call.context["extra"] == {"event_id": "mine", "segment": ["vip"], "platform": "ours"}
+
+
+def test_a_plain_consent_beside_the_fields_of_a_call_is_heard() -> None:
+    assert event(type="page", consent={"adStorage": False, "marketing": "granted"}).consent == {
+        "ad_storage": "denied",
+        "marketing": "granted",
+    }
+    with pytest.raises(Invalid) as refused:
+        event(type="page", consent="no")
+    assert refused.value.pointer == "/consent"
 
 
 @pytest.mark.parametrize(

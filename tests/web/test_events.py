@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
+import pytest
+
 from tests.harness import Api
 from tests.web.expect import ok, problem
 from tests.web.site import Site
+from tracklayer.delivery.body_schema import BodySchema
+from tracklayer.model.event import encode_json
 
 EVENT = {
     *("event_id", "event_name", "occurred_at", "received_at", "platform", "segment", "user_data", "properties"),
@@ -26,6 +32,28 @@ def test_events_are_listed_newest_first_and_page_by_page(api: Api, site: Site) -
         page = ok(api.get("/v1/events", limit=2, cursor=page["next_cursor"]))
         seen += [each["event_id"] for each in page["data"]]
     assert seen[:5] == ids[::-1]
+
+
+def test_the_schema_of_the_event_is_there_for_everybody_and_a_stored_event_meets_it(api: Api, site: Site) -> None:
+    answer = Api(api.url, None).get("/v1/schemas/event.json")
+    assert answer.headers["content-type"] == "application/schema+json"
+    raw = site.event(event_id=f"{site.name}_schema", user_data={"email": " A@B.c", "phone": None}, gpc=True, custom=[1])
+    ok(api.post("/v1/events", raw))
+    stored = ok(api.get(f"/v1/events/{site.name}_schema"))
+    event = {name: stored[name] for name in answer.body["required"]}
+    assert BodySchema(answer.body).violation(encode_json(event)) is None
+
+
+@pytest.mark.parametrize(
+    "event_id", ["a/b", "a/", "/", "gid://shop/Order/1?x#y", "50%", "a%2Fb", "%", "a/explain", "é/ü"]
+)
+def test_an_event_is_reached_by_any_id_that_it_may_have(api: Api, site: Site, event_id: str) -> None:
+    event_id = f"{site.name}{event_id}"
+    ok(api.post("/v1/events", site.event(event_id=event_id)))
+    path = f"/v1/events/{quote(event_id, safe='')}"
+    assert ok(api.get(path))["event_id"] == event_id
+    assert ok(api.get(f"{path}/explain"))["event_id"] == event_id
+    problem(api.get(f"{path}%2F"), 404, "not_found")
 
 
 def test_the_last_page_has_no_cursor(api: Api) -> None:

@@ -76,18 +76,19 @@ def test_it_names_every_call_of_the_contract(document: dict[str, Any]) -> None:
         *(f"{method} /v1/sources/{{source_id}}" for method in ("GET", "PATCH", "DELETE")),
         *("GET /v1/rejected", "GET /v1/rejected/{rejected_id}", "DELETE /v1/rejected/{rejected_id}"),
         "POST /v1/rejected/{rejected_id}/reingest",
-        *("GET /healthz", "GET /readyz", "GET /metrics"),
+        *("GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/schemas/event.json"),
     }
     assert expected <= calls, expected - calls
 
 
 def test_every_call_says_what_it_is_and_what_it_refuses(document: dict[str, Any]) -> None:
+    open_to_all = ("/healthz", "/readyz", "/metrics", "/v1/schemas/event.json")
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             place = f"{method} {path}"
             assert operation.get("summary"), place
             assert operation["responses"].keys() >= {"4XX", "503"}, place
-            assert operation.get("security") == ([] if path in ("/healthz", "/readyz", "/metrics") else None), place
+            assert operation.get("security") == ([] if path in open_to_all else None), place
 
 
 def test_a_draft_refuses_unknown_fields_in_the_document_too(document: dict[str, Any]) -> None:

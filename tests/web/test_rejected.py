@@ -73,6 +73,23 @@ def test_a_bad_item_of_a_native_batch_is_kept_too(api: Api, site: Site) -> None:
     problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 422, "required", pointer="/event_name")
 
 
+def test_a_single_native_event_that_is_refused_is_kept_too(api: Api, site: Site) -> None:
+    bad = {"event_id": site.name, "event_name": site.name, "occurred_at": "soon"}
+    problem(api.post("/v1/events", bad), 422, "invalid_time", pointer="/occurred_at")
+    kept = ok(api.get("/v1/rejected"))["data"][0]
+    assert (kept["source_id"], kept["about"], kept["code"]) == (None, {"type": "native"}, "invalid_time")
+    assert ok(api.get(f"/v1/rejected/{kept['id']}"))["payload"] == bad
+    problem(api.call("POST", "/v1/events", b'{"cut'), 400, "malformed", pointer="")
+    (cut, *_) = ok(api.get("/v1/rejected"))["data"]
+    assert ok(api.get(f"/v1/rejected/{cut['id']}"))["payload"] == '{"cut'
+
+
+def test_of_a_caller_without_a_key_nothing_is_kept(api: Api) -> None:
+    before = ok(api.get("/v1/rejected", limit=1))
+    problem(Api(api.url, "tl_live_unknown").post("/v1/events", {"bad": True}), 401, "unknown_key")
+    assert ok(api.get("/v1/rejected", limit=1)) == before
+
+
 def test_it_can_be_let_go(api: Api, site: Site) -> None:
     source = made(api, "segment", site.name)
     ok(call(api, "/v1/track", {}, source["key"]))

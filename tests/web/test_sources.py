@@ -203,6 +203,19 @@ def test_a_bad_call_costs_its_neighbours_nothing_and_can_be_seen(api: Api, site:
     assert ok(api.get(f"/v1/rejected/{time['id']}"))["payload"] == bad | {"sentAt": "2026-05-05T10:00:00Z"}
 
 
+def test_half_an_emoji_costs_one_call_and_not_its_batch(api: Api, site: Site) -> None:
+    source = made(api, "segment", site.name)
+    cut = '{"type":"track","event":"Searched","properties":{"query":"caf\\ud83d"}}'
+    good = f'{{"type":"page","messageId":"{site.name}"}}'
+    raw = f'{{"batch":[{cut},{good}],"writeKey":"{source["key"]}"}}'.encode()
+    assert ok(Api(api.url, None).call("POST", "/v1/batch", raw)) == SUCCESS
+    assert ok(api.get(f"/v1/events/{site.name}"))["event_name"] == "page_view"
+    (bad,) = rejected(api, source)
+    assert (bad["code"], bad["pointer"]) == ("malformed", "")
+    assert ok(api.get(f"/v1/rejected/{bad['id']}"))["payload"] == cut
+    problem(api.post(f"/v1/rejected/{bad['id']}/reingest"), 400, "malformed", pointer="")
+
+
 def test_a_batch_may_be_as_large_as_the_protocol_allows(api: Api, site: Site) -> None:
     source = made(api, "segment", site.name)
     large = {"batch": [{"type": "page", "messageId": f"{site.name}_{number}"} for number in range(2500)]}
@@ -364,13 +377,23 @@ def test_whatever_is_signed_is_taken_in_or_kept(api: Api, raw: bytes, kind: str,
     assert ok(answer)["status"] in ("accepted", "duplicate", "rejected")
 
 
+_ITEM = _JSON.map(json.dumps) | st.sampled_from(
+    ['{"a":"\\ud83d"}', '"\\u12"', "9" * 5_000, "1e99999999999999999999", "[" * 3_000 + "]" * 3_000, "NaN", '{"a" 1}']
+)
+
+
 @_FUZZ
-@given(bad=st.lists(_JSON, max_size=5), place=st.integers(0, 5))
-def test_no_good_neighbour_is_ever_lost(api: Api, bad: list[Any], place: int) -> None:
+@given(bad=st.lists(_ITEM, max_size=5), place=st.integers(0, 5), protocol=st.sampled_from(["segment", "native"]))
+def test_no_good_neighbour_is_ever_lost(api: Api, bad: list[str], place: int, protocol: str) -> None:
     source = _fuzzed(api, "segment")
     good = f"neighbour_{next(_NUMBERS)}"
-    batch = [*bad[:place], {"type": "page", "messageId": good}, *bad[place:]]
-    assert ok(call(api, "/v1/batch", {"batch": batch}, source["key"])) == SUCCESS
+    fields = {"type": "page", "messageId": good} | {"event_id": good, "event_name": "page_view"}
+    listed = ",".join([*bad[:place], json.dumps(fields), *bad[place:]])
+    if protocol == "segment":
+        assert ok(call(api, "/v1/batch", f'{{"batch":[{listed}]}}'.encode(), source["key"])) == SUCCESS
+    else:
+        answer = ok(api.call("POST", "/v1/events/batch", f'{{"events":[{listed}]}}'.encode()), 202)
+        assert [each["status"] for each in answer["results"] if each["id"] == good] == ["accepted"]
     assert ok(api.get(f"/v1/events/{good}"))["event_name"] == "page_view"
 
 

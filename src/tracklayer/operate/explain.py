@@ -6,12 +6,12 @@ import msgspec
 
 from tracklayer.catalog import Catalog, Destination
 from tracklayer.errors import NotFound
+from tracklayer.flow.foreseeing import Foreseeing
 from tracklayer.flow.routing import Admission, ConsentNow, admit
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.event import Event, Json, event_fields
-from tracklayer.pipeline.consent import Remembered, with_consent
-from tracklayer.pipeline.normalize import normalize
+from tracklayer.pipeline.consent import Remembered
 from tracklayer.ports import Clock
 from tracklayer.store import History
 from tracklayer.store.history import StoredDelivery, StoredEvent
@@ -39,8 +39,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 class Explain:
     """Explains from what is stored and what is configured now."""
 
-    def __init__(self, catalog: Catalog, history: History, consent_now: ConsentNow, clock: Clock) -> None:
+    def __init__(
+        self, catalog: Catalog, history: History, foreseeing: Foreseeing, consent_now: ConsentNow, clock: Clock
+    ) -> None:
         self._catalog = catalog
+        self._foreseeing = foreseeing
         self._history = history
         self._consent_now = consent_now
         self._clock = clock
@@ -61,14 +64,11 @@ class Explain:
     async def verdicts(self, workspace_id: str, fields: dict[str, Json]) -> tuple[Event, list[Explanation]]:
         """What every destination would do with an event that is not stored, if it came in now; the event is canonical.
 
-        Its consent is what it says, what is remembered of its user, and the workspace's defaults. Nothing is stored or
-        remembered. Raises `Invalid` with a pointer into `fields`.
+        With all that would be added to it. Nothing is stored or remembered. Raises `Invalid` with a pointer into
+        `fields`.
         """
         now = self._clock.now()
-        rules = self._catalog.tenant(workspace_id).rules
-        event = normalize(fields, now=now, new_id=lambda: "unstored", rules=rules)
-        remembered = await self._consent_now(workspace_id, event)
-        event = with_consent(event, remembered, rules.consent_defaults).event
+        event = await self._foreseeing.event(workspace_id, fields, new_id=lambda: "unstored")
         return event, [
             _foretell(destination, event, now)
             for destination in self._catalog.tenant(workspace_id).destinations.values()

@@ -17,6 +17,7 @@ from tracklayer.operate.source_counting import SourceCounting
 from tracklayer.operate.sources import Source, SourceSettings
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.sources import segment_webhook, shopify
+from tracklayer.sources.body import Unreadable
 from tracklayer.sources.native import InputLimits
 from tracklayer.sources.segment import SegmentSettings, map_call
 from tracklayer.sources.shopify import ShopifySettings
@@ -65,7 +66,9 @@ NATIVE = About(type="native")
 
 
 def to_fields(payload: Json, about: About, settings: SourceSettings | None) -> Json:
-    """What one payload says, as fields of the native API. Raises `Invalid`."""
+    """What one payload says, as fields of the native API. Raises `Invalid`, or `Malformed` for an `Unreadable`."""
+    if isinstance(payload, Unreadable):
+        raise payload.error
     if about.type == "shopify":
         delivery = shopify.Delivery(about.topic or "", about.shop or "", about.triggered_at)
         shop = settings if isinstance(settings, ShopifySettings) else ShopifySettings()
@@ -78,6 +81,8 @@ def to_fields(payload: Json, about: About, settings: SourceSettings | None) -> J
 
 def encoded(payload: Json) -> bytes:
     """A payload as it is kept: compact; nothing where it is nested as deep as it could just be read."""
+    if isinstance(payload, Unreadable):
+        return payload.raw
     try:
         return encode_json(payload)
     except RecursionError:

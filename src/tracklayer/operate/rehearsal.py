@@ -14,6 +14,7 @@ from tracklayer.delivery.sign import verify
 from tracklayer.errors import at
 from tracklayer.flow.attempt import Attempted, Attempter, Prepared, Unsendable
 from tracklayer.flow.engine import Engine
+from tracklayer.flow.foreseeing import Foreseeing
 from tracklayer.flow.report import log_attempt
 from tracklayer.flow.routing import NOTHING, Admission, ConsentNow, admit, remembered_for
 from tracklayer.flow.settlement import settle_test
@@ -24,8 +25,7 @@ from tracklayer.model.work import Acceptance, KeptRequest, NewDelivery, Work
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.draft import DestinationDraft
 from tracklayer.operate.draft_check import DraftCheck, FieldProblem
-from tracklayer.pipeline.consent import ConsentVerdict, Remembered, with_consent
-from tracklayer.pipeline.normalize import normalize
+from tracklayer.pipeline.consent import ConsentVerdict, Remembered
 from tracklayer.ports import Clock
 from tracklayer.store import Queue
 
@@ -81,6 +81,7 @@ class Rehearsals:
         queue: Queue,
         engine: Engine,
         attempter: Attempter,
+        foreseeing: Foreseeing,
         consent_now: ConsentNow,
         clock: Clock,
         ids: IdFactory,
@@ -90,6 +91,7 @@ class Rehearsals:
         self._queue = queue
         self._engine = engine
         self._attempter = attempter
+        self._foreseeing = foreseeing
         self._consent_now = consent_now
         self._clock = clock
         self._ids = ids
@@ -107,11 +109,11 @@ class Rehearsals:
         With the destination as it stands, as it was in `version`, or as a save of `overrides` would make it.
         """
         destination = await self._destinations.proposed(workspace_id, destination_id, overrides, version)
-        event = event or self.event(workspace_id, None)
+        event = event or await self.event(workspace_id, None)
         remembered = await remembered_for(destination, event, self._consent_now)
         return self._previewed(destination, event, remembered=remembered)
 
-    def rehearse_draft(
+    async def rehearse_draft(
         self,
         workspace_id: str,
         draft: DestinationDraft,
@@ -128,7 +130,7 @@ class Rehearsals:
         """
         destination = self._destinations.drafted(workspace_id, draft, standing_id=standing_id)
         absent = self.absent_secrets(destination) if without_secrets else ()
-        event = event or self.event(workspace_id, None)
+        event = event or await self.event(workspace_id, None)
         return self._previewed(destination, event, stand_ins=dict.fromkeys(absent, _ABSENT))
 
     def absent_secrets(self, destination: Destination) -> list[str]:
@@ -150,7 +152,7 @@ class Rehearsals:
         It obeys the rate limit, is made once, and never retried.
         """
         destination = self._destinations.get(workspace_id, destination_id)
-        work = self._work(destination, self.event(workspace_id, event))
+        work = self._work(destination, await self.event(workspace_id, event))
         remembered = await remembered_for(destination, work.event, self._consent_now)
         admission = admit(destination, work.event, self._clock.now(), remembered)
         rehearsal = self._gate(destination, work.event, admission)
@@ -218,14 +220,12 @@ class Rehearsals:
             verified=_verified(destination, prepared, now) if prepared and prepared.signature else None,
         )
 
-    def event(self, workspace_id: str, fields: dict[str, Json] | None) -> Event:
-        """A caller's event made canonical under an id of its own, or the synthetic one. Raises `Invalid`."""
-        rules = self._catalog.tenant(workspace_id).rules
+    async def event(self, workspace_id: str, fields: dict[str, Json] | None) -> Event:
+        """A caller's event, or the synthetic one, as it would be stored, under an id of its own. Raises `Invalid`."""
         given = SYNTHETIC_EVENT if fields is None else fields
         unique = {"event_id": f"test_{self._ids.event_uuid()}", **given}
         with at("event"):
-            event = normalize(unique, now=self._clock.now(), new_id=self._ids.event_uuid, rules=rules)
-        return with_consent(event, {}, rules.consent_defaults).event
+            return await self._foreseeing.event(workspace_id, unique, new_id=self._ids.event_uuid)
 
     def _work(self, destination: Destination, event: Event) -> Work:
         return Work(

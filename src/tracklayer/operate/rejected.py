@@ -16,7 +16,7 @@ from tracklayer.operate.intake import About, Intake, to_fields
 from tracklayer.operate.source_counting import SourceCounting
 from tracklayer.operate.sources import Sources
 from tracklayer.ports import Clock
-from tracklayer.sources.native import read_json
+from tracklayer.sources.body import read_json
 from tracklayer.store import History
 from tracklayer.store.rejected import RejectedRecord, RejectedStore
 

@@ -63,7 +63,8 @@ class Resolved:
         makers = {by for by, _ in sources}
         times = [at for _, at in sources if at is not None]
         newest = rfc3339(max(times)) if times else None
-        each = {category: _source(standing.by, standing.at) for category, standing in self.standings.items()}
+        told = {source: _source(*source) for source in sources}
+        each = {category: told[standing.by, standing.at] for category, standing in self.standings.items()}
         return {"by": makers.pop() if len(makers) == 1 else "mixed", "at": newest, "categories": each}
 
 
@@ -117,7 +118,9 @@ def with_consent(
     signals = consent_signals(context)
     if not (event.consent or signals or remembered or by_default or gpc):
         return Consented(event, {}, 0.0)
-    at = min(parse_rfc3339(event.occurred_at), parse_rfc3339(event.received_at))
+    at = parse_rfc3339(event.received_at)
+    if event.occurred_at != event.received_at:
+        at = min(at, parse_rfc3339(event.occurred_at))
     resolved = resolve_consent(strictest(_plain(event.consent)), signals, remembered, by_default, gpc=gpc, at=at)
     kept = context.get("consent")
     if kept is not None and type(kept) is not dict:

@@ -4,7 +4,8 @@
   (`adUserData`, as the Google Ads API has them), also one level down (`{"update": {"ad_storage": "granted"}}`)
 - Segment: `context.consent.categoryPreferences` {name: bool}
 - RudderStack: `context.consentManagement.{allowedConsentIds, deniedConsentIds}`
-- Global Privacy Control (https://www.w3.org/TR/gpc/): `context.gpc`, or `gpc` beside the event's fields
+- Global Privacy Control (https://www.w3.org/TR/gpc/): `gpc`, or `globalPrivacyControl` as browsers' scripts have it, in
+  `context` or beside the event's fields
 
 Where two of them disagree, the denial counts. A category is called what its sender calls it.
 """
@@ -27,6 +28,7 @@ LONGEST_NAME = 100  # characters of such a category
 
 _GOOGLE = (*AD_CATEGORIES, "analytics_storage", "functionality_storage", "personalization_storage", "security_storage")
 _BY_KEY = {name.replace("_", ""): name for name in _GOOGLE}
+_GPC = ("gpc", "globalPrivacyControl")
 _SAYS_NOTHING = ("unspecified", "unknown")  # as the Google Ads API has them
 _NO_CATEGORY = ("wait_for_update", "region")  # settings beside the categories of a Consent Mode command
 
@@ -72,7 +74,8 @@ def consent_signals(context: Mapping[str, Json]) -> States:
 def says_gpc(context: Mapping[str, Json]) -> bool:
     """Whether the sender passes on that the user's browser asks by Global Privacy Control."""
     extra = context.get("extra")
-    said = (context.get("gpc"), extra.get("gpc") if type(extra) is dict else None)
+    places = (context, extra) if type(extra) is dict else (context,)
+    said = [place[name] for place in places for name in _GPC if name in place]
     return any(each is True or (type(each) in (int, str) and str(each).lower() in ("1", "true")) for each in said)
 
 

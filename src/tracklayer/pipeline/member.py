@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from tracklayer.errors import Invalid, pointer
@@ -138,6 +139,7 @@ def _key(name: str, text: str) -> str:
     return BY_ID + text if name == "external_id" else BY_EMAIL + _email_hash(name, text)
 
 
+@lru_cache(maxsize=8_192)
 def _email_hash(name: str, text: str) -> str:
     contact: dict[str, Json] = {name: text}
     hash_contact(contact, "email", clean_email, {}, [])

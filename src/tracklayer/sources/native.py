@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import InvalidOperation
 
 import msgspec
 
-from tracklayer.errors import Invalid, Malformed, TooLarge, TrackLayerError, pointer
-from tracklayer.model.event import Event, Json, decode_json, encode_json
+from tracklayer.errors import Invalid, TooLarge, TrackLayerError, pointer
+from tracklayer.model.event import Event, Json, encode_json
 from tracklayer.model.rules import DEFAULT_RULES, WorkspaceRules
 from tracklayer.pipeline.normalize import normalize
+from tracklayer.sources.body import Unreadable, read_batch_json, read_json
 
 
 class InputLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +47,8 @@ def parse_batch(
     results: list[Event | Rejected] = []
     for index, item in enumerate(items):
         try:
+            if isinstance(item, Unreadable):
+                raise item.error
             event = normalize(item, now=now, new_id=new_id, rules=rules)
             if may_be_too_large:
                 _check_size(len(encode_json(item)), limits)
@@ -71,8 +73,11 @@ def read_event(raw: bytes, limits: InputLimits) -> Json:
 
 
 def read_batch(raw: bytes, limits: InputLimits) -> list[Json]:
-    """The items of a batch, decoded and counted, not yet looked at. Raises `Malformed`, `TooLarge` and `Invalid`."""
-    body = read_json(raw)
+    """The items of a batch, decoded and counted, not yet looked at; `Unreadable` where one is no JSON.
+
+    Raises `Malformed`, `TooLarge` and `Invalid`.
+    """
+    body = read_batch_json(raw, "events")
     if not isinstance(body, dict):
         raise Invalid('a batch is an object: expected {"events": […]}', code="invalid_type", pointer="")
     for name in body:
@@ -94,32 +99,6 @@ def read_batch(raw: bytes, limits: InputLimits) -> list[Json]:
             pointer="/events",
         )
     return items
-
-
-def read_json(raw: bytes) -> Json:
-    """The JSON value of a body, numbers with a fraction as `Decimal`. Raises `Malformed`, which says where."""
-    try:
-        return decode_json(raw)
-    except RecursionError:
-        problem = "nested too deeply"
-    except UnicodeDecodeError:
-        problem = f"not UTF-8{_first_bad_byte(raw)}"
-    except InvalidOperation:
-        problem = "a number's exponent is out of range"
-    except msgspec.DecodeError as error:
-        problem = str(error)
-        if "truncated" in problem:
-            problem += f" (byte {len(raw)})"
-    raise Malformed(f"the body is not JSON that can be read: {problem}", pointer="")
-
-
-def _first_bad_byte(raw: bytes) -> str:
-    """The decoder counts from the start of the string that it was in; people count from the start of the body."""
-    try:
-        raw.decode()
-    except UnicodeDecodeError as error:
-        return f" (byte {error.start})"
-    return ""
 
 
 def _check_size(size: int, limits: InputLimits) -> None:

@@ -15,7 +15,7 @@ from tracklayer.errors import Invalid, TooLarge
 from tracklayer.model.event import Json
 from tracklayer.pipeline.bounds import json_object, text_of, wrong_kind
 from tracklayer.pipeline.known_user import ADDRESS, TRAITS
-from tracklayer.sources.native import read_json
+from tracklayer.sources.body import read_batch_json, read_json
 
 BATCH_CALLS = 2500
 
@@ -44,7 +44,7 @@ ITEM_ID = ("product_id", "productId", "sku")  # the first that is given is an it
 
 _PLUMBING_NAMES = """
 type writeKey _metadata version projectId receivedAt sentAt messageId userId anonymousId timestamp originalTimestamp
-event name category properties traits context groupId previousId channel
+event name category properties traits context groupId previousId channel consent
 """
 _PLUMBING = frozenset(_PLUMBING_NAMES.split())
 _PERSON = {**TRAITS, "email": "email", "phone": "phone"}
@@ -66,7 +66,7 @@ class Calls(NamedTuple):
     """A request, read."""
 
     write_key: str | None  # as it stands in the body
-    items: list[Json]  # each as if it had come alone
+    items: list[Json]  # each as if it had come alone; `Unreadable` where one is no JSON
 
 
 def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
@@ -76,14 +76,14 @@ def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
     it, too. `gpc`: the browser that sent it asks by Global Privacy Control. Raises `Malformed`, `TooLarge` or `Invalid`
     for what is wrong with the whole.
     """
-    body = read_json(raw)
+    body = read_batch_json(raw, "batch") if kind is None else read_json(raw)
     if not isinstance(body, dict):
         raise wrong_kind(body, "", "an object")
     key = body.get("writeKey")
     write_key = key if isinstance(key, str) else None
-    asks = {"context": {"gpc": True}} if gpc else {}
     if kind is not None:
-        return Calls(write_key, [_within({**body, "type": kind}, asks)])
+        call = {**body, "type": kind}
+        return Calls(write_key, [_asking(call) if gpc else call])
     items = body.get("batch")
     if not isinstance(items, list):
         raise wrong_kind(items, "/batch", "a list of calls")
@@ -92,9 +92,8 @@ def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
             f"the batch has {len(items)} calls: expected at most {BATCH_CALLS}", code="too_many", pointer="/batch"
         )
     around = {name: body[name] for name in ("context", "integrations", "sentAt") if body.get(name) is not None}
-    if gpc:
-        around = _within(around, asks)
-    return Calls(write_key, [_within(item, around) for item in items])
+    calls = [_within(item, around) for item in items]
+    return Calls(write_key, [_asking(call) for call in calls] if gpc else calls)
 
 
 def _within(item: Json, around: dict[str, Json]) -> Json:
@@ -106,6 +105,14 @@ def _within(item: Json, around: dict[str, Json]) -> Json:
         if isinstance(outer, dict) and isinstance(inner, dict):
             merged[name] = {**outer, **inner}
     return merged
+
+
+def _asking(call: Json) -> Json:
+    """`call` with the browser's Global Privacy Control, whatever the page says of it."""
+    context = call.get("context") if isinstance(call, dict) else ""
+    if context is not None and not isinstance(context, dict):
+        return call  # no call: it is refused
+    return {**call, "context": {**(context or {}), "gpc": True}}
 
 
 def map_call(call: Json, settings: SegmentSettings) -> dict[str, Json]:
@@ -129,6 +136,7 @@ def map_call(call: Json, settings: SegmentSettings) -> dict[str, Json]:
         "user_data": _user_data(call, context),
         "properties": _properties(call, kind),
         "context": context,
+        "consent": call.get("consent"),
     }
     return {name: value for name, value in fields.items() if value is not None and value != {}}
 

@@ -187,7 +187,7 @@ def _members(keys: FactKeys, users: Mapping[str, Profile]) -> Collection[str]:
     user = users.get(keys.users[0]) if keys.users else None
     if user is None or any(key.startswith(BY_EMAIL) for key in keys.members):
         return keys.members
-    known = email_member(_known(user))
+    known = email_member({name: user.traits[name][0] for name in ("email", "email_hash") if name in user.traits})
     return keys.members if known is None else (*keys.members, known)
 
 

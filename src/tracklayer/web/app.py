@@ -23,12 +23,12 @@ from tracklayer.web.api.audit import audit
 from tracklayer.web.api.consent import ConsentController
 from tracklayer.web.api.deliveries import DeadLettersController, DeliveriesController
 from tracklayer.web.api.destinations import DestinationsController
-from tracklayer.web.api.events import EventsController
+from tracklayer.web.api.events import EVENTS, EventsController, path_with_exact_ids
 from tracklayer.web.api.people import PeopleController
 from tracklayer.web.api.rejected import RejectedController
 from tracklayer.web.api.replays import ReplaysController
 from tracklayer.web.api.sources import SourcesController
-from tracklayer.web.api.system import all_presets, healthz, metrics, readyz
+from tracklayer.web.api.system import all_presets, event_json_schema, healthz, metrics, readyz
 from tracklayer.web.api.workspace import WorkspaceController
 from tracklayer.web.console.app import create_console
 from tracklayer.web.console.rendering import Renderer
@@ -37,14 +37,16 @@ from tracklayer.web.ingest_app import IngestApp
 from tracklayer.web.openapi import openapi_document
 from tracklayer.web.problems import EXCEPTION_HANDLERS
 from tracklayer.web.source_app import SourceApp
+from tracklayer.web.worker_app import only_watched
 
 _API = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/litestar.json")
 
 
-def create_app(service: Service) -> IngestApp:
+def create_app(service: Service) -> ASGIApp:
     """The whole application over one service, which it starts and stops with itself."""
     console = create_console(service)
-    return IngestApp(service, SourceApp(service, _by_path(_api(service, console.state.renderer), console)))
+    app = IngestApp(service, SourceApp(service, _by_path(_api(service, console.state.renderer), console)))
+    return only_watched(app) if service.settings.role == "worker" else app
 
 
 def _by_path(api: ASGIApp, console: ASGIApp) -> ASGIApp:
@@ -53,6 +55,9 @@ def _by_path(api: ASGIApp, console: ASGIApp) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope.get("path", "/v1"))  # an application's start and stop have none
         is_api = path in _API or path.startswith("/v1/")
+        if path.startswith(EVENTS) and b"%" in scope["raw_path"]:
+            scope = scope.copy()
+            scope["path"] = path_with_exact_ids(scope["raw_path"])
         await (api if is_api else console)(scope, receive, send)
 
     return app
@@ -97,6 +102,7 @@ def _api(service: Service, renderer: Renderer) -> Litestar:
             WorkspaceController,
             audit,
             all_presets,
+            event_json_schema,
             healthz,
             readyz,
             metrics,

@@ -17,7 +17,7 @@ from tracklayer.errors import TrackLayerError, Unavailable, pointer
 from tracklayer.model.event import Event
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.work import Accepted
-from tracklayer.operate.intake import NATIVE, encoded, refused
+from tracklayer.operate.intake import NATIVE, Refused, encoded, refused
 from tracklayer.service import Service
 from tracklayer.sources.native import Rejected, parse_batch, parse_event
 from tracklayer.web.auth import authorize
@@ -91,7 +91,11 @@ class IngestApp:
         service = self._service
         now = service.clock.now()
         rules = service.catalog.tenant(workspace_id).rules.before_enriching
-        event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
+        try:
+            event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
+        except TrackLayerError as error:
+            await self._keep(workspace_id, [refused(body, error)], now)
+            raise
         (answer,) = await service.ingest.accept(workspace_id, [event], now=now, size=len(body), gpc=gpc)
         received_at = rfc3339(answer.received_at) if answer.duplicate else event.received_at
         return EventAnswer(id=event.event_id, received_at=received_at, dedup_status=_word(answer))
@@ -114,7 +118,12 @@ class IngestApp:
         statuses = [result.status for result in results]
         rejected = statuses.count("rejected")
         if rejected:
-            await self._keep(workspace_id, parsed, now)
+            bad = [
+                refused(encoded(each.item), each.error, below=pointer("events", index))
+                for index, each in enumerate(parsed)
+                if isinstance(each, Rejected)
+            ]
+            await self._keep(workspace_id, bad, now)
         return BatchAnswer(
             batch_id=service.ids.new("bat"),
             accepted=statuses.count("accepted"),
@@ -123,13 +132,8 @@ class IngestApp:
             results=results,
         )
 
-    async def _keep(self, workspace_id: str, parsed: Sequence[Event | Rejected], now: float) -> None:
+    async def _keep(self, workspace_id: str, bad: Sequence[Refused], now: float) -> None:
         """Keep what was rejected for people to see; where that cannot be, the caller has the reasons all the same."""
-        bad = [
-            refused(encoded(each.item), each.error, below=pointer("events", index))
-            for index, each in enumerate(parsed)
-            if isinstance(each, Rejected)
-        ]
         try:
             await self._service.intake.keep(workspace_id, None, NATIVE, bad, now=now)
         except Unavailable as error:

@@ -22,7 +22,7 @@ from tracklayer.operate.intake import About, refused
 from tracklayer.operate.sources import Source
 from tracklayer.service import Service
 from tracklayer.sources import segment_webhook, shopify
-from tracklayer.sources.native import read_json
+from tracklayer.sources.body import read_json
 from tracklayer.sources.segment import PATHS, read_calls
 from tracklayer.sources.signature import signed_by_segment, signed_by_shopify
 from tracklayer.web.plain_asgi import Headers, answer_with, json_answer, read_body, text_of

@@ -274,7 +274,7 @@ class DestinationsController(Controller):
         version = _whole(overrides.pop("version", None))
         if event is not None and event_id is not None:
             raise Invalid("give an event or an event_id, not both", code="ambiguous", pointer="/event_id")
-        wanted = service.rehearsals.event(workspace_id, event) if event is not None else None
+        wanted = await service.rehearsals.event(workspace_id, event) if event is not None else None
         if event_id is not None:
             wanted = await _stored(service, workspace_id, event_id)
         rehearsal = await service.rehearsals.preview(workspace_id, destination_id, wanted, overrides, version)

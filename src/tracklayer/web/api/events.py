@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
+from urllib.parse import unquote
 
 import msgspec
 from litestar import Controller, get
@@ -24,6 +26,15 @@ from tracklayer.web.auth import caller, requires
 from tracklayer.web.exchange import ApiRequest
 
 User = Annotated[str | None, Parameter(description="An external_id, anonymous_id, e-mail address or phone, whole.")]
+
+
+EVENTS = "/v1/events/"
+
+
+def path_with_exact_ids(raw_path: bytes) -> str:
+    """A path in which `%2F` and `%25` are still encoded: routing would take the slash of an id for the path's own."""
+    kept = re.sub("%(?=25|2[Ff])", "%25", raw_path.decode("latin-1").partition("?")[0])
+    return unquote(kept)
 
 
 class EventDetail(EventView, frozen=True, kw_only=True):
@@ -69,6 +80,7 @@ class EventsController(Controller):
     @get("/{event_id:str}", guards=[requires("events:read")])
     async def one(self, request: ApiRequest, service: Service, event_id: str) -> EventDetail:
         """One event with its deliveries."""
+        event_id = unquote(event_id)
         stored = await service.history.event(caller(request.scope).workspace_id, event_id)
         if stored is None:
             raise NotFound(f"there is no event {event_id!r} in this workspace")
@@ -81,7 +93,7 @@ class EventsController(Controller):
     @get("/{event_id:str}/explain", guards=[requires("events:read")])
     async def explain(self, request: ApiRequest, service: Service, event_id: str) -> EventExplanation:
         """For every destination: matched or not, and why, step by step."""
-        stored, explanations = await service.explain.event(caller(request.scope).workspace_id, event_id)
+        stored, explanations = await service.explain.event(caller(request.scope).workspace_id, unquote(event_id))
         return EventExplanation(
             event_id=stored.event.event_id,
             destinations=[explanation_view(each, service.engine) for each in explanations],

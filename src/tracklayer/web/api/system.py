@@ -1,11 +1,14 @@
-"""`/healthz`, `/readyz`, `/metrics`, for the machines that watch; and `/v1/presets`, which belong to no workspace."""
+"""`/healthz`, `/readyz`, `/metrics`, for the machines that watch; and what belongs to no workspace."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from litestar import MediaType, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from tracklayer import __version__
+from tracklayer.model.event_reference import event_schema
 from tracklayer.presets import Preset, presets
 from tracklayer.service import Service
 from tracklayer.web.api.views import Page
@@ -16,6 +19,12 @@ from tracklayer.web.auth import requires
 async def all_presets() -> Page[Preset]:
     """Destinations to start from."""
     return Page(data=presets())
+
+
+@get("/v1/schemas/event.json", tags=["system"], media_type="application/schema+json")
+async def event_json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the canonical event, for everybody."""
+    return event_schema()
 
 
 @get("/healthz", tags=["system"])

@@ -70,7 +70,7 @@ async def look(desk: Desk, values: Values, sample: Sample) -> Look:
         try:
             event = await _event(desk, sample)
             draft = _filled(found)
-            rehearsal, sent = _rehearsed(desk, draft, event)
+            rehearsal, sent = await _rehearsed(desk, draft, event)
             drafted = desk.service.destinations.drafted(desk.workspace_id, draft, standing_id=desk.standing_id)
             absent = desk.service.rehearsals.absent_secrets(drafted)
         except (TrackLayerError, ValueError) as error:
@@ -157,7 +157,7 @@ def own_event(text: str) -> dict[str, Json]:
 
 async def _event(desk: Desk, sample: Sample) -> Event | None:
     if sample.choice == "own":
-        return desk.service.rehearsals.event(desk.workspace_id, own_event(sample.text))
+        return await desk.service.rehearsals.event(desk.workspace_id, own_event(sample.text))
     if not sample.choice.startswith("event:"):
         return None
     event_id = sample.choice.removeprefix("event:")
@@ -173,15 +173,15 @@ def _filled(draft: dict[str, Json]) -> DestinationDraft:
     return read_draft(encode_json(filled))
 
 
-def _rehearsed(desk: Desk, draft: DestinationDraft, event: Event | None) -> tuple[Rehearsal, Rehearsal]:
-    def rehearse(draft: DestinationDraft) -> Rehearsal:
+async def _rehearsed(desk: Desk, draft: DestinationDraft, event: Event | None) -> tuple[Rehearsal, Rehearsal]:
+    async def rehearse(draft: DestinationDraft) -> Rehearsal:
         rehearse_draft = desk.service.rehearsals.rehearse_draft
-        return rehearse_draft(desk.workspace_id, draft, event, standing_id=desk.standing_id, without_secrets=True)
+        return await rehearse_draft(desk.workspace_id, draft, event, standing_id=desk.standing_id, without_secrets=True)
 
-    found = rehearse(draft)
+    found = await rehearse(draft)
     if found.prepared is not None or found.failure is not None:
         return found, found
-    return found, rehearse(msgspec.structs.replace(draft, filter=None, consent=None))
+    return found, await rehearse(msgspec.structs.replace(draft, filter=None, consent=None))
 
 
 def _signed(desk: Desk, values: Values) -> bool:
