@@ -58,8 +58,6 @@ class PostgresServer:
         }
         # It refuses to run as root.
         self._as: dict[str, Any] = {} if os.geteuid() else {"user": "nobody", "group": "nogroup"}
-            {} if os.geteuid() else {"user": "nobody", "group": "nogroup"}
-        )  # it refuses to run as root
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
