@@ -31,6 +31,7 @@ from tracklayer.demo.receiver import Behaviour, Receiver, Recorded
 T = TypeVar("T")
 
 ADMIN_KEY = "tl_live_a-key-for-tests-0123456789"
+STARTING = 60.0  # seconds; a start imports much, and several may start at once
 PATIENCE = 15.0  # seconds; generous, because the machine may be busy
 
 
@@ -102,7 +103,7 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
             )
         if ready:
-            wait_until(self.is_ready, what="the server to be ready")
+            wait_until(self.is_ready, STARTING, what="the server to be ready")
 
     def is_ready(self) -> bool:
         """Whether `/readyz` says so. Fails where the process has ended."""

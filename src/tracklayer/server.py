@@ -63,7 +63,8 @@ async def _serve(settings: Settings) -> None:
             except BaseException:
                 await service.close()  # an open connection to the database would keep the process alive
                 raise
-            server.setup_token = await service.setup_token()
+            if settings.role != "worker":  # it has no pages
+                server.setup_token = await service.setup_token()
         _settle_memory()
         await server.serve(sockets=[listener])
 

@@ -61,8 +61,8 @@ def test_a_users_events_arrive_in_order_over_all_workers_and_a_failing_one_holds
 
     arrived: dict[str, list[int]] = defaultdict(list)
     for request in receiver.on(path):
-        user, _, number_ = _event_id(request).rpartition("_")
-        arrived[user].append(int(number_))
+        whose, _, which = _event_id(request).rpartition("_")
+        arrived[whose].append(int(which))
     assert arrived == {f"u_{user}": list(range(each)) for user in range(users)}
     assert sorted(held) == ["u_0_0", "u_1_0"]  # the first of each user is retried later, and the others wait for it
 
@@ -98,7 +98,7 @@ def test_a_receiver_that_asks_for_a_pause_gets_it_from_every_worker(
     tmp_path: Path, fresh_postgres: str, receiver: ReceiverThread
 ) -> None:
     path = "/many/pause"
-    receiver.script(path, Answer(429, headers={"Retry-After": "3"}), Answer(200))
+    receiver.script(path, Answer(429, headers=(("Retry-After", "3"),)), Answer(200))
     with fleet(tmp_path, fresh_postgres, ["api", "worker", "worker"]) as (entrance, *_):
         api = api_of(entrance)
         made(api, "d", receiver.url + path, retry={"attempts": 3, "backoff": "100ms"})

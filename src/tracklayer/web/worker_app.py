@@ -15,7 +15,7 @@ def only_watched(app: ASGIApp) -> ASGIApp:
     """`app`, whose other paths do not exist in this process."""
 
     async def worker(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in WATCHED:
+        if scope.get("path", WATCHED[0]) in WATCHED:  # the application's start and stop have no path
             await app(scope, receive, send)
         else:
             detail = "this process only delivers (TRACKLAYER_ROLE is worker): ask one whose role is all or api"
