@@ -83,7 +83,7 @@ def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
     write_key = key if isinstance(key, str) else None
     asks = {"context": {"gpc": True}} if gpc else {}
     if kind is not None:
-        return Calls(write_key, [_within({**body, "type": kind}, asks)])
+        return Calls(write_key, [_within({**_keyless(body), "type": kind}, asks)])
     items = body.get("batch")
     if not isinstance(items, list):
         raise wrong_kind(items, "/batch", "a list of calls")
@@ -94,7 +94,12 @@ def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
     around = {name: body[name] for name in ("context", "integrations", "sentAt") if body.get(name) is not None}
     if gpc:
         around = _within(around, asks)
-    return Calls(write_key, [_within(item, around) for item in items])
+    return Calls(write_key, [_within(_keyless(item) if isinstance(item, dict) else item, around) for item in items])
+
+
+def _keyless(call: dict[str, Json]) -> dict[str, Json]:
+    """A call as it is kept where it is rejected: a write key is shown once, and not to whoever reads what was sent."""
+    return {name: value for name, value in call.items() if name != "writeKey"}
 
 
 def _within(item: Json, around: dict[str, Json]) -> Json:
