@@ -84,13 +84,13 @@ class Causes:
         edges[-1] = first_id("dlv", now + HOUR)  # what is accepted while we count belongs to the last
         among = delivery_conditions(workspace_id, dead)
         few = select(_of.id).where(*among, _of.id >= edges[0], _of.id < edges[-1]).order_by(_of.id).limit(FEW + 1)
-        one = select(func.count()).where(*among, _of.id >= bindparam("begin"), _of.id < bindparam("end"))
 
         def count(connection: Connection) -> list[int]:
             """Few are read and counted here, for one statement is cheaper than one an hour; many are counted there."""
             ids = connection.execute(few).scalars().all()
             if len(ids) <= FEW:
                 return [bisect_left(ids, end) - bisect_left(ids, begin) for begin, end in pairwise(edges)]
+            one = select(func.count()).where(*among, _of.id >= bindparam("begin"), _of.id < bindparam("end"))
             bounds = ({"begin": begin, "end": end} for begin, end in pairwise(edges))
             return [connection.execute(one, each).scalar_one() for each in bounds]
 
