@@ -12,6 +12,7 @@ from typing import TextIO
 
 import structlog
 
+from tracklayer import logs
 from tracklayer.catalog import Catalog, PlanLimits
 from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter
@@ -238,7 +239,7 @@ class Service:
         self._lock = lock_data_dir(self.settings.data_dir)
         key = await self.prepare()
         if key is not None:
-            print(f"\n  Your admin API key, shown this once:\n\n    {key}\n", flush=True)
+            logs.tell(f"\n  Your admin API key, shown this once:\n\n    {key}\n")
         await asyncio.to_thread(self.enriching.warm)
         released = await self._queue.release_all(now=self.clock.now())
         await self.engine.start()
