@@ -19,7 +19,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server for the whole session; tests that stop it or set it otherwise start their own."""
-    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as running:
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data", measured=True) as running:
         yield running
 
 
