@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.harness import Api, ReceiverThread, ServerProcess
+from tests.harness import Api, MeasuredServer, ReceiverThread, ServerProcess
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -19,7 +19,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server for the whole session; tests that stop it or set it otherwise start their own."""
-    with ServerProcess(tmp_path_factory.mktemp("server") / "data", measured=True) as running:
+    with MeasuredServer(tmp_path_factory.mktemp("server") / "data") as running:
         yield running
 
 

@@ -62,15 +62,14 @@ def environment(settings: Mapping[str, object], *, measured: bool = False) -> di
 class ServerProcess:
     """`tracklayer serve` as a process of its own; `settings` are the environment's: `port="0"` is TRACKLAYER_PORT.
 
-    Its port stays the same over a restart. What it writes, over all its lives, is in `log_file`. `measured`: its
-    coverage counts.
+    Its port stays the same over a restart. What it writes, over all its lives, is in `log_file`.
     """
 
     program: Sequence[str] = ("-m", "tracklayer", "serve")  # what Python runs
+    measured = False  # whether its coverage counts
 
-    def __init__(self, data_dir: Path, *, measured: bool = False, **settings: object) -> None:
+    def __init__(self, data_dir: Path, **settings: object) -> None:
         self.data_dir = data_dir
-        self.measured = measured
         self.log_file = data_dir.with_name(f"{data_dir.name}.log")
         self.settings = {
             "port": free_port(),
@@ -165,6 +164,12 @@ class ServerProcess:
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:
             self.stop()
+
+
+class MeasuredServer(ServerProcess):
+    """One whose coverage counts: for many tests to share."""
+
+    measured = True
 
 
 class Answer(NamedTuple):

@@ -19,10 +19,9 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from tests.harness import environment, free_port
+from tests.harness import PATIENCE, environment, free_port
 from tests.running import (
     KEY,
-    PATIENCE,
     ServerProcess,
     clean_environment,
     running_receiver,
