@@ -64,7 +64,8 @@ class TrackLayer:
         database = "one process on PostgreSQL" if self.postgres else "SQLite"
         kept = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("TRACKLAYER_")]
         settings = ", ".join(item for item in kept if "_KEY=" not in item) or "the defaults"
-        return f"{' '.join(self.command)} in {self.checkout}, {database}, every answer after a commit; settings: {settings}"
+        how = f"{' '.join(self.command)} in {self.checkout}, {database}"
+        return f"{how}, every answer after a commit; settings: {settings}"
 
     @contextmanager
     def running(self, folder: Path, receiver: str) -> Iterator[Running]:
