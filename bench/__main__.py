@@ -29,7 +29,7 @@ BASELINE_TRIALS = (  # the same at its own pace: as many events as take it about
 )
 POSTGRES_TRIALS = (TRIALS[0], replace(TRIALS[1], events=30_000), TRIALS[2])
 TRIAL_NAMES = ("single", "batch", "steady")
-SERVER_NAMES = ("tracklayer", "postgres", "against", "baseline")
+SERVER_NAMES = ("tracklayer", "postgres", "ordered", "against", "baseline")
 TEMPLATES = "templates"  # no server: the template language alone
 PAGES = "pages"  # the console over a full database
 COMPLETING = "completing"  # making events whole: everything on beside everything off
@@ -126,6 +126,8 @@ def chosen(options: argparse.Namespace) -> tuple[list[tuple[Subject, Sequence[Tr
     command = tuple(shlex.split(options.server)) if options.server else (sys.executable, "-m", "tracklayer", "serve")
     subjects: list[tuple[Subject, Sequence[Trial]]] = [(TrackLayer("tracklayer", command, ROOT), TRIALS)]
     subjects.append((TrackLayer("postgres", command, ROOT, postgres=True), POSTGRES_TRIALS))
+    ordered = TrackLayer("ordered", command, ROOT, config={"ordering": "per_user"}, postgres=True)
+    subjects.append((ordered, (POSTGRES_TRIALS[0],)))
     if options.against is not None:
         other = options.against.resolve()
         python = other / ".venv" / "bin" / "python"

@@ -157,7 +157,7 @@ def page(drained: Drained) -> str:
     met = "met" if drained.slowdown <= AIM and not drained.missing else "missed"
     return "\n".join(
         [
-            f"{drained.deliveries:,} deliveries wait on PostgreSQL (made in {drained.filled_in:.0f} s), one process drains them",
+            f"{drained.deliveries:,} deliveries wait on PostgreSQL (made in {drained.filled_in:.0f} s), one process",
             "   arrived      /s  RSS MB",
             *rows,
             f"the last tenth is {drained.slowdown:+.0%} slower than the first (aim: at most {AIM:.0%}): {met};"
