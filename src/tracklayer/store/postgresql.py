@@ -94,8 +94,9 @@ class PostgresDatabase(Database):
 
         @event.listens_for(engine.sync_engine, "before_cursor_execute", retval=True)
         def _storable(
-            _connection: object, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
+            _connection: object, _cursor: object, statement: str, parameters: Any, _context: object, _many: bool
         ) -> tuple[str, Any]:
+            many = type(parameters) is list  # the flag is set for rows that Core has joined into one statement, too
             return statement, [self.storable(each) for each in parameters] if many else self.storable(parameters)
 
         return engine
