@@ -27,8 +27,9 @@ BASELINE_TRIALS = (  # the same at its own pace: as many events as take it about
     Trial(name="single", events=3_000, warm_up=300, connections=64),
     Trial(name="steady", events=4_000, warm_up=400, connections=64, rate=200.0),
 )
+POSTGRES_TRIALS = (TRIALS[0], replace(TRIALS[1], events=30_000), TRIALS[2])
 TRIAL_NAMES = ("single", "batch", "steady")
-SERVER_NAMES = ("tracklayer", "against", "baseline")
+SERVER_NAMES = ("tracklayer", "postgres", "against", "baseline")
 TEMPLATES = "templates"  # no server: the template language alone
 PAGES = "pages"  # the console over a full database
 COMPLETING = "completing"  # making events whole: everything on beside everything off
@@ -118,6 +119,7 @@ def chosen(options: argparse.Namespace) -> tuple[list[tuple[Subject, Sequence[Tr
     """The servers to measure with their trials, and what there is to say about it."""
     command = tuple(shlex.split(options.server)) if options.server else (sys.executable, "-m", "tracklayer", "serve")
     subjects: list[tuple[Subject, Sequence[Trial]]] = [(TrackLayer("tracklayer", command, ROOT), TRIALS)]
+    subjects.append((TrackLayer("postgres", command, ROOT, postgres=True), POSTGRES_TRIALS))
     if options.against is not None:
         other = options.against.resolve()
         python = other / ".venv" / "bin" / "python"

@@ -12,6 +12,7 @@ from typing import TextIO
 
 import structlog
 
+from tracklayer import logs
 from tracklayer.catalog import Catalog, PlanLimits
 from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter
@@ -288,7 +289,7 @@ class Service:
             await self._listening.start()  # first, so that no change is missed and every time is the database's
         key = await self.prepare()
         if key is not None:
-            print(f"\n  Your admin API key, shown this once:\n\n    {key}\n", flush=True)
+            logs.tell(f"\n  Your admin API key, shown this once:\n\n    {key}\n")
         self.started_at = self.clock.now()
         await asyncio.to_thread(self.enriching.warm)
         released = 0 if self._database.shared else await self._queue.release_all(now=self.clock.now())
