@@ -24,7 +24,7 @@ def test_a_parameter_that_is_not_known_is_named(query: str, said: str) -> None:
 async def test_of_several_addresses_the_one_that_takes_writes_is_found(fresh_postgres: str) -> None:
     given = make_url(fresh_postgres)
     hosts = {"host": ("127.0.0.1:1", f"{given.host}:{given.port}"), "target_session_attrs": "read-write"}
-    url = given.set(host="", port=None, query=hosts).render_as_string(hide_password=False)
+    url = given.set(query=hosts)._replace(host=None, port=None).render_as_string(hide_password=False)
     database = open_database(url)
     try:
         await database.ping()
