@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -56,6 +56,7 @@ class TrackLayer:
     name: str
     command: tuple[str, ...]
     checkout: Path
+    config: dict[str, object] = field(default_factory=dict)  # of the destination, beside the guide's
     postgres: bool = False  # on a PostgreSQL of its own, with its fsyncs, on the same machine
 
     @property
@@ -64,7 +65,9 @@ class TrackLayer:
         database = "one process on PostgreSQL" if self.postgres else "SQLite"
         kept = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("TRACKLAYER_")]
         settings = ", ".join(item for item in kept if "_KEY=" not in item) or "the defaults"
-        return f"{' '.join(self.command)} in {self.checkout}, {database}, every answer after a commit; settings: {settings}"
+        asked = f", the destination has {json.dumps(self.config)}" if self.config else ""
+        how = f"{' '.join(self.command)} in {self.checkout}, {database}{asked}"
+        return f"{how}, every answer after a commit; settings: {settings}"
 
     @contextmanager
     def running(self, folder: Path, receiver: str) -> Iterator[Running]:
@@ -85,7 +88,7 @@ class TrackLayer:
             around.enter_context(stopping([process]))
             await_ready(port, [process])
             call(port, "PUT", "/v1/secrets/webhook_token", headers, {"value": WEBHOOK_TOKEN})
-            call(port, "POST", "/v1/destinations", headers, destination(receiver))
+            call(port, "POST", "/v1/destinations", headers, destination(receiver) | self.config)
             yield Running(port, headers, [process])
 
 
