@@ -59,6 +59,11 @@ def ready(url: str) -> bool:
         return False
 
 
+def all_ready(shell: subprocess.Popen[str], urls: list[str], log: Path) -> bool:
+    assert shell.poll() is None, log.read_text()
+    return all(map(ready, urls))
+
+
 def delivered(url: str) -> float:
     found = re.findall(
         r"^tracklayer_deliveries_delivered_total\{.*\} (\S+)$", Api(url, None).get("/metrics").body, re.M
@@ -66,7 +71,7 @@ def delivered(url: str) -> float:
     return sum(map(float, found))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 @pytest.mark.skipif(
     any(shutil.which(program) is None for program in WANTED), reason=f"not installed: apt-get install {WANTED}"
 )
@@ -80,7 +85,7 @@ def test_the_quick_start_delivers_the_readmes_first_event_by_one_of_two_workers(
         commands = commands.replace(f"--port {port} ", f"--port {free} ")
     settings = {"database_url": empty_postgres, "master_key": MASTER_KEY, "admin_key": KEY}
     with pasted(commands, tmp_path, allow_networks="127.0.0.0/8", **settings) as shell:
-        wait_until(lambda: shell.poll() is None and all(map(ready, urls)), PATIENCE, what="three processes")
+        wait_until(lambda: all_ready(shell, urls, tmp_path / "log"), 3 * PATIENCE, what="three processes at once")
         first = "\n".join(re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE))
         first = first.replace("http://127.0.0.1:8080", urls[0]).replace("http://127.0.0.1:9000", receiver.url)
         subprocess.run(
