@@ -7,6 +7,7 @@ event loop and holds nobody up; every transaction has a connection of its own ou
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
@@ -68,7 +69,10 @@ class PostgresDatabase(Database):
     shared = True
 
     def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
-        """`url` is a SQLAlchemy URL; libpq's `sslmode` is understood, too. No connection is made yet."""
+        """`url` is a SQLAlchemy URL; libpq's `sslmode` is understood, too. No connection is made yet.
+
+        Raises `Unavailable` for a parameter that is not known.
+        """
         self._url = _for_asyncpg(make_url(url))
         self._engine = self._make_engine(connections, COMMAND)
         self._long_engine = self._make_engine(1, LONG_COMMAND)
@@ -250,10 +254,17 @@ def _without_nul(value: object) -> object:
     return [_without_nul(each) for each in value] if type(value) is list else value
 
 
+_PARAMETERS = inspect.signature(asyncpg.connect).parameters.keys() | {"host", "port"}
+_EXPECTED = "expected sslmode, host, port or target_session_attrs"
+_INSTEAD = {"sslrootcert": "the environment's PGSSLROOTCERT names that file"}
+
+
 def _for_asyncpg(url: URL) -> URL:
     query = dict(url.query)
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
+    for name in query.keys() - _PARAMETERS:
+        raise Unavailable(f"the database's URL has {name!r}, which is not known: {_INSTEAD.get(name, _EXPECTED)}")
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
