@@ -1,4 +1,4 @@
-"""Commands that run here and call nobody: `serve`, `demo`, `migrate`."""
+"""Commands that run here and call nobody: `serve`, `demo`, `migrate`, `migrate-database`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tracklayer.cli.moving import migrate_database
 from tracklayer.settings import Entry, Settings, load_settings, settings_table
 
 
@@ -16,6 +17,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("serve")(_with_settings(_serve, _serve.__doc__ or ""))
     app.command("migrate")(_with_settings(_migrate, _migrate.__doc__ or ""))
+    app.command("migrate-database")(migrate_database)
     app.command("demo")(_demo)
 
 
