@@ -96,16 +96,16 @@ class _Move:
                 tables = await _pass(source, target)
                 _report_mended(tables)
                 _show(tables)
-                differing = [each.table for each in tables if not each.equal]
-                if differing:
-                    write_line(f"NOT EQUAL: {', '.join(differing)}. Nothing is lost: run it again.", "red")
-                    return False
                 if source.written():
                     write_line(
                         f"{self._file} was written to meanwhile: a server runs on it, with another data directory than "
                         f"{self._data_dir}. Stop it and run this again.",
                         "red",
                     )
+                    return False
+                differing = [each.table for each in tables if not each.equal]
+                if differing:
+                    write_line(f"NOT EQUAL: {', '.join(differing)}. Nothing is lost: run it again.", "red")
                     return False
                 await target.finish()
         self._report_done(time.monotonic() - began)

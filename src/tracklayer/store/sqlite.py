@@ -33,7 +33,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.pool import NullPool
 
 from tracklayer.errors import Unavailable
 from tracklayer.model.event import encode_json
@@ -189,10 +188,14 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 
 def schema_of_file(path: Path) -> SchemaState:
-    """Where the schema of a file stands; nothing is made or changed. Raises `Unavailable`."""
-    engine = create_engine("sqlite://", creator=lambda: read_only(path), poolclass=NullPool)
-    with _unavailable_on_error(), engine.connect() as connection:
-        return schema_state(connection)
+    """Where the schema of a file stands, which may not be there yet; changes nothing. Raises `Unavailable`."""
+    here = path.exists()
+    engine = create_engine("sqlite://", creator=lambda: read_only(path) if here else sqlite3.connect(":memory:"))
+    try:
+        with _unavailable_on_error(), engine.connect() as connection:
+            return schema_state(connection)
+    finally:
+        engine.dispose()
 
 
 def _run(work: Work[T], connection: Connection) -> T:
