@@ -61,6 +61,11 @@ class Process:
             total += _usage(stat.parent, self._popen.pid)
         return total
 
+    def rss(self) -> int:
+        """Bytes that the process itself holds now."""
+        pages = int(Path(f"/proc/{self._popen.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+
     def stop(self, patience: float = 20.0) -> None:
         """SIGTERM; SIGKILL to what is left of it and its children after its end, or after `patience` seconds."""
         self._popen.terminate()

@@ -22,6 +22,7 @@ from tracklayer.flow.engine import Engine, EngineOptions
 from tracklayer.flow.enriching import Enriching
 from tracklayer.flow.foreseeing import Foreseeing
 from tracklayer.flow.ingest import Ingest, IngestOptions
+from tracklayer.flow.relay import Relay
 from tracklayer.flow.tail import Tail
 from tracklayer.geo import GeoFile
 from tracklayer.hearing import Hearing
@@ -175,7 +176,10 @@ class Service:
         self._let_operate(configuration, counts, profiles, attempter)
         self.started_at = self.clock.now()
         self._lock: TextIO | None = None
-        self._hearing = Hearing(self.catalog, self.sources, self.engine, self.clock)
+        self._relay = Relay(self.tail, self._database.tell, self.clock, worker)
+        if self._database.shared:
+            self.tail.on_watch, self.tail.on_note = self._relay.watching, self._relay.pass_on
+        self._hearing = Hearing(self.catalog, self.sources, self.engine, self._relay, self.clock)
         self._listening = (
             Listening(settings.database_url, shared_clock, self._hearing.hear, self._hearing.resume)
             if self._database.shared
@@ -308,6 +312,7 @@ class Service:
         if self._listening is not None:
             await self._listening.stop()
         await self._hearing.stop()
+        await self._relay.stop()
         await self.replays.stop()
         try:
             await self.engine.stop(self.settings.stop_timeout)

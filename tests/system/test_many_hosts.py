@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.console.client import first_person
+from tests.console.test_stream import listening, message, opened
 from tests.fleet import api_of, fleet, host
 from tests.harness import Api, ReceiverThread, wait_until
 from tests.system.test_rate_limit import WINDOW, arrivals, fewest_in_any_window
@@ -167,3 +169,18 @@ def test_hosts_that_start_at_once_make_one_schema_one_workspace_and_one_key(
 
 def _event_id(request: Recorded) -> str:
     return next(value for name, value in request.headers if name.lower() == "x-tracklayer-event-id")
+
+
+def test_who_watches_one_host_sees_what_a_worker_on_another_one_does(
+    tmp_path: Path, fresh_postgres: str, receiver: ReceiverThread
+) -> None:
+    with fleet(tmp_path, fresh_postgres, ["api", "worker"]) as (entrance, _):
+        api = api_of(entrance)
+        made(api, "d", receiver.url + "/many/watched")
+        with listening(first_person(entrance)) as stream:
+            opened(stream)
+            for number in range(50):  # until the worker has heard that somebody watches
+                assert api.post("/v1/events", event(f"w_{number}")).status == 200
+                if not message(stream)["admitted"]:  # it moved on, which the worker alone knows
+                    return
+    raise AssertionError("nothing was heard of what the worker did")
