@@ -42,7 +42,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = data_dir / "tracklayer.db"
     with closing(sqlite3.connect(file)) as connection:
         for shape in shapes():
-            if not connection.execute(f"SELECT count(*) FROM {shape.name}").fetchone()[0]:  # noqa: S608
+            if not connection.execute(f"SELECT count(*) FROM {shape.name}").fetchone()[0]:
                 add_one(connection, shape.table)
         connection.commit()
         assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
@@ -54,7 +54,7 @@ def add_one(connection: sqlite3.Connection, table: Table) -> None:
     kinds: dict[type, object] = {str: "x", int: 7, float: 0.1, bytes: b"\x00\xff", bool: 1}
     row = {column.name: kinds[column.type.python_type] for column in table.columns} | ODDITIES.get(table.name, {})
     names, places = ", ".join(row), ", ".join("?" * len(row))
-    connection.execute(f"INSERT INTO {table.name} ({names}) VALUES ({places})", list(row.values()))  # noqa: S608
+    connection.execute(f"INSERT INTO {table.name} ({names}) VALUES ({places})", list(row.values()))
 
 
 @pytest.fixture

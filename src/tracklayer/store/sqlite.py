@@ -38,7 +38,7 @@ from tracklayer.errors import Unavailable
 from tracklayer.model.event import encode_json
 from tracklayer.store.database import Database, Work
 from tracklayer.store.group_commit import GroupCommit
-from tracklayer.store.schema import SchemaState, schema_state, upgrade
+from tracklayer.store.schema import MIGRATIONS, SchemaState, schema_state, upgrade
 from tracklayer.store.tables import deliveries
 
 READERS = 4
@@ -146,9 +146,9 @@ class SqliteDatabase(Database):
         )
         return last.correlate(deliveries).scalar_subquery()
 
-    async def migrate(self) -> None:
+    async def migrate(self, migrations: Path = MIGRATIONS) -> None:
         """See `Database`."""
-        await self.write(upgrade, long=True)
+        await self.write(lambda connection: upgrade(connection, migrations), long=True)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
