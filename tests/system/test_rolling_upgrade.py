@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import subprocess
 import sys
@@ -120,6 +121,55 @@ def migrated_columns(url: str) -> set[str]:
         return {row["table_name"] for row in rows} & set(metadata.tables)
 
     return asyncio.run(ask())
+
+
+def save_as_the_next_release(url: str, destination_id: str, version: int, **fields: object) -> None:
+    """A new version of a destination, the first one's configuration with `fields`, saved as a release does."""
+
+    async def save() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            async with connection.transaction():
+                first = await connection.fetchval(
+                    "SELECT config FROM destination_versions WHERE destination_id = $1 AND version = 1", destination_id
+                )
+                await connection.execute(
+                    "INSERT INTO destination_versions VALUES ($1, $2, $3, 'somebody', NULL, 0)",
+                    *(destination_id, version, json.dumps({**json.loads(first), **fields}).encode()),
+                )
+                await connection.execute("UPDATE destinations SET version = $2 WHERE id = $1", destination_id, version)
+        finally:
+            await connection.close()
+
+    asyncio.run(save())
+
+
+@pytest.mark.timeout(120)
+def test_a_destination_that_the_next_release_has_saved_is_held_back_until_this_one_knows_all_of_it_again(
+    tmp_path: Path, fresh_postgres: str, receiver: ReceiverThread
+) -> None:
+    held, other = "/rolling/held", "/rolling/other"
+    with fleet(tmp_path, fresh_postgres, ["all"]) as (server,):
+        api = api_of(server)
+        destination = made(api, "held", receiver.url + held)
+        made(api, "other", receiver.url + other)
+        save_as_the_next_release(fresh_postgres, destination, 2, hedging={"after": "2s"})
+        wait_until(lambda: server.log_lines("destination_held_back"), what="the destination to be held back")
+
+        send_all(api, [f"ord_{number}" for number in range(20)])
+        receiver.wait_for(other, 20)
+        refused = api.patch(f"/v1/destinations/{destination}", {"name": "renamed"})
+        assert (refused.status, refused.body["code"]) == (409, "saved_by_newer_version")
+        assert api.post(f"/v1/destinations/{destination}/resume").status == 409
+        server.restart()
+        assert api.get(f"/v1/destinations/{destination}").body["status"] == "paused"
+        waiting = api.get("/v1/deliveries", destination_id=destination, limit=100).body["data"]
+        assert [each["state"] for each in waiting] == ["pending"] * 20
+        assert receiver.on(held) == []
+
+        save_as_the_next_release(fresh_postgres, destination, 3)
+        receiver.wait_for(held, 20)
+    assert set(event_ids(receiver.on(held)).values()) == {1}
 
 
 def test_this_release_does_not_start_where_the_schema_needs_a_newer_one(tmp_path: Path, fresh_postgres: str) -> None:
