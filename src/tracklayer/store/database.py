@@ -103,14 +103,19 @@ class Database(ABC):
 
     def statement(self, core: Insert | Select[Any] | Update | Delete, *names: str) -> Statement:
         """`core` with the parameters `names`, compiled for this database once and for all."""
-        return Statement(core.compile(dialect=self.dialect, column_keys=names or None))
+        return Statement(core.compile(dialect=self.dialect, column_keys=names or None), self.storable)
+
+    def storable(self, values: tuple[object, ...]) -> tuple[object, ...]:
+        """Values for a statement, as this database can hold them."""
+        return values
 
 
 class Statement:
     """A hot statement, handed to the driver as text: Core's own way there costs as much again as the row does."""
 
-    def __init__(self, compiled: SQLCompiler) -> None:
-        """`compiled` has positional parameters."""
+    def __init__(self, compiled: SQLCompiler, storable: Callable[[tuple[object, ...]], tuple[object, ...]]) -> None:
+        """`compiled` has positional parameters; `storable` is the database's."""
+        self._storable = storable
         self._sql = str(compiled)
         self._literals = compiled.params  # what the dialect adds of its own (SQLite: OFFSET 0)
         names = compiled.positiontup or ()
@@ -120,14 +125,14 @@ class Statement:
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
         """Execute it for every row (a mapping from parameter to value, as the driver takes it), if there are any."""
-        values = [self._values(row) for row in rows]
+        values = [self._storable(self._values(row)) for row in rows]
         if values:
             _cursor(connection).executemany(self._sql, values)
 
     def all(self, connection: Connection, row: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Every row that it answers for one set of parameters, as the driver gives them."""
         cursor = _cursor(connection)
-        cursor.execute(self._sql, self._values({**self._literals, **row}))
+        cursor.execute(self._sql, self._storable(self._values({**self._literals, **row})))
         return list(cursor.fetchall())
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     any_,
     bindparam,
+    event,
     func,
     literal_column,
     select,
@@ -82,7 +83,7 @@ class PostgresDatabase(Database):
         )
 
     def _make_engine(self, connections: int, command_timeout: float) -> AsyncEngine:
-        return create_async_engine(
+        engine = create_async_engine(
             self._url,
             pool_size=connections,
             max_overflow=0,
@@ -94,6 +95,14 @@ class PostgresDatabase(Database):
                 "server_settings": {**_SESSION, "statement_timeout": f"{command_timeout:.0f}s"},
             },
         )
+
+        @event.listens_for(engine.sync_engine, "before_cursor_execute", retval=True)
+        def _storable(
+            _connection: object, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
+        ) -> tuple[str, Any]:
+            return statement, [self.storable(each) for each in parameters] if many else self.storable(parameters)
+
+        return engine
 
     async def write(self, work: Work[T], *, long: bool = False) -> T:
         """See `Database`."""
@@ -146,6 +155,12 @@ class PostgresDatabase(Database):
     def next_position(self) -> ColumnElement[int]:
         """Of a sequence: whoever accepts after another one's commit gets a larger number."""
         return _POSITIONS.next_value()
+
+    def storable(self, values: tuple[object, ...]) -> tuple[object, ...]:
+        """PostgreSQL's text has no NUL: it becomes U+FFFD, as an unreadable character does. JSON is kept as bytes."""
+        if any((type(value) is str and "\0" in value) or type(value) is list for value in values):
+            return tuple(_without_nul(value) for value in values)
+        return values
 
     def announce(self, connection: Connection, topic: str, names: Collection[str]) -> None:
         """See `Database`; heard by `store.listening`."""
@@ -239,6 +254,12 @@ def arguments_of(url: URL) -> dict[str, Any]:
     """What `asyncpg.connect` takes for a SQLAlchemy URL."""
     made: dict[str, Any] = _DIALECT().create_connect_args(_for_asyncpg(url))[1]
     return {name: value for name, value in made.items() if not name.startswith("prepared_statement")}
+
+
+def _without_nul(value: object) -> object:
+    if type(value) is str:
+        return value.replace("\0", "\ufffd")
+    return [_without_nul(each) for each in value] if type(value) is list else value
 
 
 def _for_asyncpg(url: URL) -> URL:
