@@ -9,12 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Delete, Dialect, Insert, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from tracklayer.store.schema import MIGRATIONS
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[Connection], T]
@@ -76,8 +79,8 @@ class Database(ABC):
         """Tell every process on a shared database, once this transaction is durable. Elsewhere there is nobody."""
 
     @abstractmethod
-    async def migrate(self) -> None:
-        """Bring the schema to the newest revision; does nothing where it is.
+    async def migrate(self, migrations: Path = MIGRATIONS) -> None:
+        """Bring the schema to the newest revision of that folder; does nothing where it is.
 
         Raises `Conflict` for a schema that only a newer TrackLayer can work on.
         """

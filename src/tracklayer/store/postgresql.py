@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import asyncpg
@@ -36,13 +37,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from tracklayer.errors import Unavailable
 from tracklayer.store.database import Database, Work
-from tracklayer.store.schema import upgrade
+from tracklayer.store.schema import MIGRATIONS, upgrade
 
 CONNECTIONS = 8  # of one process, at most, beside the one that listens
 CONNECTING = 5.0  # seconds to make a connection
 COMMAND = 15.0  # seconds that one statement may take; a host that is gone is noticed that late
 LONG_COMMAND = 900.0  # … of work that goes over many rows
 TURN = 10.0  # seconds that a transaction waits for a free connection
+LOCK_WAIT = 1.0  # seconds that a migration waits for a lock, and again before it tries once more
+LOCK_TRIES = 60
 TRIES = 4  # of a transaction that met another one in a deadlock
 CHANNEL = "tracklayer"
 MIGRATING = 500_173_827_947  # the key of the advisory lock that migrations take, one process after the other
@@ -58,6 +61,7 @@ _SESSION = {
     "tcp_keepalives_count": "3",
 }
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock: nothing was done, and it may be tried again
+_LOCKED = "55P03"  # a lock was not to be had in time
 _OURS = ("22", "23", "42")  # a value, a constraint, a statement: no later try would do better
 
 T = TypeVar("T")
@@ -167,15 +171,24 @@ class PostgresDatabase(Database):
         """See `Database`; heard by `store.listening`."""
         self._notify.run(connection, [{"said": f"{topic} {name}"} for name in names])
 
-    async def migrate(self) -> None:
-        """See `Database`."""
+    async def migrate(self, migrations: Path = MIGRATIONS) -> None:
+        """See `Database`. Other processes work meanwhile: whoever waits for a lock has everybody else queue behind it,
+        so a migration that does not get one soon lets them pass and tries again.
+        """
 
         def work(connection: Connection) -> None:
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
-            connection.execute(text("SET LOCAL lock_timeout = '5s'"))  # never stand in the way of those who work
-            upgrade(connection)
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT * 1000:.0f}ms'"))
+            upgrade(connection, migrations)
 
-        await self.write(work, long=True)
+        for tried in range(1, LOCK_TRIES + 1):
+            try:
+                return await self.write(work, long=True)
+            except Unavailable as error:
+                if _sqlstate(error) != _LOCKED or tried == LOCK_TRIES:
+                    raise
+            await asyncio.sleep(LOCK_WAIT)
+        return None
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
