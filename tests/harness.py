@@ -56,6 +56,7 @@ class ServerProcess:
     """
 
     program: Sequence[str] = ("-m", "tracklayer", "serve")  # what Python runs
+    within: Sequence[str] = ()  # a command that runs Python in surroundings of its own, as its own process: `env A=1`
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         self.data_dir = data_dir
@@ -71,7 +72,7 @@ class ServerProcess:
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.settings['port']}"
+        return f"http://{self.settings.get('host', '127.0.0.1')}:{self.settings['port']}"
 
     @property
     def key(self) -> str:
@@ -96,7 +97,7 @@ class ServerProcess:
         given = {f"TRACKLAYER_{name.upper()}": str(value) for name, value in self.settings.items()}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.program],
+                [*self.within, sys.executable, *self.program],
                 env=inherited | given,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

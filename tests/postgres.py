@@ -77,6 +77,19 @@ class PostgresServer:
             "initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"
         )
 
+    def standby(self) -> PostgresServer:
+        """A copy of this server, which runs, that follows it once it is started, until it is promoted."""
+        copy = PostgresServer(durable=True)
+        if copy._as:
+            shutil.chown(copy._folder, **copy._as)
+        address = ("-h", "127.0.0.1", "-p", str(self.port), "-U", USER)
+        self.run("pg_basebackup", *address, "-D", str(copy.data), "-R", "--checkpoint=fast", "--no-sync")
+        return copy
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self.run("pg_ctl", "promote", "-w", "-D", str(self.data))
+
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs to its end, as the server's user."""
         done = subprocess.run(

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     any_,
     bindparam,
+    event,
     func,
     literal_column,
     select,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tracklayer.errors import Unavailable
@@ -78,7 +79,7 @@ class PostgresDatabase(Database):
         )
 
     def _make_engine(self, connections: int, command_timeout: float) -> AsyncEngine:
-        return create_async_engine(
+        engine = create_async_engine(
             self._url,
             pool_size=connections,
             max_overflow=0,
@@ -90,6 +91,8 @@ class PostgresDatabase(Database):
                 "server_settings": {**_SESSION, "statement_timeout": f"{command_timeout:.0f}s"},
             },
         )
+        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        return engine
 
     async def write(self, work: Work[T], *, long: bool = False) -> T:
         """See `Database`."""
@@ -185,6 +188,14 @@ class PostgresDatabase(Database):
             await asyncio.wait(self._writes)
         await self._engine.dispose()
         await self._long_engine.dispose()
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool make a new connection where the server has closed this one: after a restart of the database, each
+    one that lay idle would else fail somebody's transaction, however much later.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 _POSITIONS = Sequence("delivery_positions")
