@@ -24,6 +24,8 @@ OUTAGE = float(os.environ.get("TRACKLAYER_TEST_OUTAGE", "4"))  # seconds; `make 
 LEASE = 4.0  # seconds
 RECOVERY = 20.0  # seconds until everything flows again after a failure has ended; the machine may be busy
 STARTING = 60.0
+LATE = "tracklayer_late_settlements_total"
+NEAR = "10.213.78.0/30"  # a network of the tests' own, where they can make one
 ROLES = ("api", "all", "worker", "worker")
 
 
@@ -76,6 +78,7 @@ class Installation:
         self.postgres = postgres  # the primary, as it was at first
         self.receiver = receiver
         self.hosts: list[Host] = []
+        self._destinations: set[str] = set()
         self._running = ExitStack()  # the hosts
         self._standbys = ExitStack()
 
@@ -96,19 +99,25 @@ class Installation:
         with self._standbys:
             self._running.close()
 
-    def process(self, name: str, role: str, line: TcpProxy, **settings: object) -> ServerProcess:
-        """A process whose line to the database is `line`; not started."""
+    def process(
+        self, name: str, role: str, line: TcpProxy, within: Sequence[str] = (), **settings: object
+    ) -> ServerProcess:
+        """A process whose line to the database is `line`; not started. `within`: see `ServerProcess`."""
         url = self.postgres.url.replace(f"127.0.0.1:{self.postgres.port}", line.address)
-        return host(self.folder / name, url, role, lease=f"{LEASE:.0f}s", database_connections=4, **settings)
-
-    @contextmanager
-    def joined(self, server: ServerProcess, line: TcpProxy) -> Iterator[Host]:
-        """One more host, for a while."""
-        with server:
-            yield Host(server, line)
+        server = host(
+            self.folder / name,
+            url,
+            role,
+            lease=f"{LEASE:.0f}s",
+            database_connections=4,
+            allow_networks=f"127.0.0.0/8,{NEAR}",
+            **settings,
+        )
+        server.within = within
+        return server
 
     def mend(self) -> None:
-        """Start what has ended, wake what sleeps, and put the network right."""
+        """Start what has ended, wake what sleeps, put the network right, and clear away what a test has made."""
         for each in self.hosts:
             each.line.join()
             each.line.spare_commits()
@@ -119,6 +128,9 @@ class Installation:
             else:
                 each.server.start(ready=False)
         self._wait_until_ready()
+        self.receiver.receiver.respond = None
+        for destination_id in list(self._destinations):
+            self.delete(destination_id)
 
     def standby(self) -> PostgresServer:
         """A server without which the primary acknowledges no commit."""
@@ -149,31 +161,44 @@ class Installation:
 
         return asyncio.run(ask())
 
+    def delete(self, destination_id: str) -> None:
+        """Delete a destination, so that the next test's events do not go there."""
+        answer = self.hosts[0].api.delete(f"/v1/destinations/{destination_id}")
+        assert answer.status == 200, answer
+        self._destinations.remove(destination_id)
+
     def _wait_until_ready(self) -> None:
         for each in self.hosts:
             wait_until(each.server.is_ready, STARTING, what=f"{each.name} to be ready")
 
+    def destination(self, name: str, *more: Host, url: str | None = None, **config: object) -> str:
+        """A destination of that name and path, which every host knows, `more` of them, too; answers its id."""
+        destination_id = made(self.hosts[0].api, name, f"{url or self.receiver.url}/{name}", **config)
+        self._destinations.add(destination_id)
+        for each in [*self.hosts, *more]:
+            wait_until(lambda each=each: each.delivered(destination_id) is not None, what=f"{each.name} to know")  # type: ignore[misc]
+        return destination_id
+
     @contextmanager
-    def traffic(self, name: str, *more: Host, killed: Collection[Host] = ()) -> Iterator[Traffic]:
+    def traffic(
+        self, name: str, *more: Host, killed: Collection[Host] = (), url: str | None = None
+    ) -> Iterator[Traffic]:
         """Callers at every entrance, also among `more` hosts, for the block; in the end nothing must be lost.
 
-        Only those `killed` may leave a caller without an answer.
+        Only those `killed` may leave a caller without an answer. `url` is another one of the receiver.
         """
         hosts = [*self.hosts, *more]
         path = f"/{name}"
         self.receiver.script(path, *[Answer(503) if number % 7 == 3 else Answer() for number in range(2000)])
         retry = {"attempts": 20, "backoff": "200ms", "jitter": 0.5}
-        destination_id = made(self.hosts[0].api, name, self.receiver.url + path, retry=retry)
-        for each in hosts:
-            wait_until(lambda each=each: each.delivered(destination_id) is not None, what=f"{each.name} to know")  # type: ignore[misc]
+        destination_id = self.destination(name, *more, url=url, retry=retry)
         traffic = Traffic(self.receiver, hosts, path, destination_id)
         with Callers(*traffic.callers):
             yield traffic
         traffic.check_answers(killed)
         traffic.check_deliveries()
         print(f"{name}: {len(traffic.taken())} events acknowledged, {traffic.repeated()} attempts came twice")
-        deleted = self.hosts[0].api.delete(f"/v1/destinations/{destination_id}")
-        assert deleted.status == 200, deleted
+        self.delete(destination_id)
 
 
 class Recovery(NamedTuple):
