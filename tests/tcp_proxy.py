@@ -113,12 +113,17 @@ class TcpProxy:
             task.cancel()
 
     async def _serve(self, client: StreamReader, to_client: StreamWriter) -> None:
+        work = asyncio.create_task(self._connect(client, to_client))
+        self._serving.add(work)
+        await asyncio.wait([work])
+        self._serving.remove(work)
+        if not work.cancelled():
+            work.result()
+
+    async def _connect(self, client: StreamReader, to_client: StreamWriter) -> None:
         """One connection, to its end; where one side is gone or cut off, the other follows."""
         writers = [to_client]
         ways: list[asyncio.Task[None]] = []
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
         try:
             await self._flowing.wait()
             server, to_server = await asyncio.open_connection("127.0.0.1", self._target)
@@ -132,7 +137,6 @@ class TcpProxy:
         except OSError:
             self.refused += 1
         finally:
-            self._serving.discard(task)
             for way in ways:
                 way.cancel()
             for writer in writers:

@@ -88,7 +88,8 @@ class PostgresDatabase(Database):
             connect_args={
                 "timeout": CONNECTING,
                 "command_timeout": command_timeout,
-                "server_settings": {**_SESSION, "statement_timeout": f"{command_timeout:.0f}s"},
+                # Later than ours: a server that breaks off a commit's wait for its standby says that it is done.
+                "server_settings": {**_SESSION, "statement_timeout": f"{2 * command_timeout:.0f}s"},
             },
         )
         event.listen(engine.sync_engine, "checkout", _refuse_closed)
@@ -107,13 +108,14 @@ class PostgresDatabase(Database):
 
     async def _write(self, work: Work[T], engine: AsyncEngine) -> T:
         for tried in range(1, TRIES + 1):
+            transaction = _Transaction(engine)
             try:
-                async with _Transaction(engine) as connection:
+                async with transaction as connection:
                     return await connection.run_sync(work)
             except (DBAPIError, asyncpg.PostgresError, *_DRIVER) as error:
                 if _sqlstate(error) in _AGAIN and tried < TRIES:
                     continue
-                _raise(error)
+                _raise(error, in_doubt=transaction.commits)
         raise AssertionError  # the last try returns or raises
 
     async def read(self, work: Work[T]) -> T:
@@ -211,6 +213,7 @@ class _Transaction:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._connection = engine.connect()
+        self.commits = False  # whether the server was asked to, and so may have done it
 
     async def __aenter__(self) -> AsyncConnection:
         connection = await self._connection.start()
@@ -221,6 +224,7 @@ class _Transaction:
         connection = self._connection
         try:
             if error is None:
+                self.commits = True
                 await connection.commit()
             elif isinstance(error, Exception) and not isinstance(error, _BROKEN):
                 await connection.rollback()
@@ -270,13 +274,15 @@ def _sqlstate(error: BaseException) -> str | None:
     return None
 
 
-def _raise(error: Exception) -> NoReturn:
+def _raise(error: Exception, *, in_doubt: bool = False) -> NoReturn:
     state = _sqlstate(error)
     if state is not None and state.startswith(_OURS):
         raise error
     reason = getattr(error, "orig", None) or error
     said = str(reason).partition("\n")[0] or type(reason).__name__
-    raise Unavailable(f"the database cannot do this now: {said}") from error
+    unavailable = Unavailable(f"the database cannot do this now: {said}")
+    unavailable.in_doubt = in_doubt
+    raise unavailable from error
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
