@@ -68,6 +68,16 @@ class TcpProxy:
         """End the partition. What was under way arrives late, as what TCP sends again does."""
         self._call(self._flowing.set)
 
+    def silence(self) -> None:
+        """Let everything of the connections there are vanish for good; new ones are as they should be."""
+
+        def silence() -> None:
+            self._flowing.clear()
+            self._flowing = asyncio.Event()
+            self._flowing.set()
+
+        self._call(silence)
+
     def cut_commits(self, *, every: int, answered: bool) -> None:
         """Cut the connection of every so-manieth COMMIT: before it reaches the server; `answered`: once the server has
         done it, in place of its answer.
@@ -124,14 +134,15 @@ class TcpProxy:
         """One connection, to its end; where one side is gone or cut off, the other follows."""
         writers = [to_client]
         ways: list[asyncio.Task[None]] = []
+        flowing = self._flowing
         try:
-            await self._flowing.wait()
+            await flowing.wait()
             server, to_server = await asyncio.open_connection("127.0.0.1", self._target)
             writers.append(to_server)
             doomed = asyncio.Event()  # the next answer is not to arrive
             ways = [
-                asyncio.create_task(self._forward(client, to_server, lambda data: self._passes(data, doomed))),
-                asyncio.create_task(self._forward(server, to_client, lambda _: not doomed.is_set())),
+                asyncio.create_task(self._forward(client, to_server, flowing, lambda data: self._passes(data, doomed))),
+                asyncio.create_task(self._forward(server, to_client, flowing, lambda _: not doomed.is_set())),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
@@ -142,10 +153,12 @@ class TcpProxy:
             for writer in writers:
                 writer.transport.abort()
 
-    async def _forward(self, reader: StreamReader, writer: StreamWriter, passes: Callable[[bytes], bool]) -> None:
+    async def _forward(
+        self, reader: StreamReader, writer: StreamWriter, flowing: asyncio.Event, passes: Callable[[bytes], bool]
+    ) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(CHUNK):
-                await self._flowing.wait()
+                await flowing.wait()
                 if not passes(data):
                     return
                 writer.write(data)

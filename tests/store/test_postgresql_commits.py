@@ -30,7 +30,7 @@ def line(postgres_url: str) -> Iterator[TcpProxy]:
 @pytest.fixture
 async def database(postgres_url: str, line: TcpProxy) -> AsyncIterator[PostgresDatabase]:
     """The database at its end."""
-    opened = PostgresDatabase(make_url(postgres_url).set(port=line.port).render_as_string(hide_password=False))
+    opened = PostgresDatabase(through(line, postgres_url))
     yield opened
     await opened.close()
 
@@ -47,6 +47,10 @@ async def others(postgres_url: str) -> AsyncIterator[Queue]:
     database = PostgresDatabase(postgres_url)
     yield Queue(database, worker="wrk_2", dedup_window=WINDOW)
     await database.close()
+
+
+def through(line: TcpProxy, url: str) -> str:
+    return make_url(url).set(port=line.port).render_as_string(hide_password=False)
 
 
 async def claimed(queue: Queue, *, lease_until: float = NOW + LEASE) -> list[str]:
@@ -103,6 +107,19 @@ async def test_connections_that_the_server_has_closed_fail_nobodys_transaction(
         await closed.get()
 
     await asyncio.gather(*(database.ping() for _ in range(4)))
+
+
+async def test_after_a_silence_of_the_server_nobody_waits_for_another_connection_from_before(
+    postgres_url: str, line: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "COMMAND", 1.0)
+    database = PostgresDatabase(through(line, postgres_url))
+    await asyncio.gather(*(database.ping() for _ in range(3)))
+    line.silence()
+    with pytest.raises(Unavailable):
+        await database.ping()
+    await asyncio.gather(*(database.ping() for _ in range(3)))
+    await database.close()
 
 
 async def test_a_commit_that_no_standby_has_is_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:

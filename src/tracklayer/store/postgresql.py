@@ -7,6 +7,7 @@ event loop and holds nobody up; every transaction has a connection of its own ou
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
@@ -44,6 +45,7 @@ LONG_COMMAND = 900.0  # … of work that goes over many rows
 TURN = 10.0  # seconds that a transaction waits for a free connection
 TRIES = 4  # of a transaction that met another one in a deadlock
 CHANNEL = "tracklayer"
+MADE_AT = "made_at"  # what a pooled connection's `info` calls its beginning
 MIGRATING = 500_173_827_947  # the key of the advisory lock that migrations take, one process after the other
 STARTING = 500_173_827_948  # … and the one of processes that start
 
@@ -70,6 +72,7 @@ class PostgresDatabase(Database):
     def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
         """`url` is a SQLAlchemy URL; libpq's `sslmode` is understood, too. No connection is made yet."""
         self._url = _for_asyncpg(make_url(url))
+        self._silent_at = 0.0  # on the monotonic clock: when the server last gave no answer in time
         self._engine = self._make_engine(connections, COMMAND)
         self._long_engine = self._make_engine(1, LONG_COMMAND)
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -92,8 +95,21 @@ class PostgresDatabase(Database):
                 "server_settings": {**_SESSION, "statement_timeout": f"{2 * command_timeout:.0f}s"},
             },
         )
-        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(engine.sync_engine, "connect", _note_time)
+        event.listen(engine.sync_engine, "checkout", self._refuse_lost)
         return engine
+
+    def _refuse_lost(self, connection: Any, record: Any, _proxy: object) -> None:
+        """Have the pool make a new connection in place of one that the server has closed, or that is older than the
+        last silence: of those that lay idle while the database was away, each would fail somebody's transaction.
+        """
+        if connection.driver_connection.is_closed() or record.info[MADE_AT] < self._silent_at:
+            raise DisconnectionError
+
+    def _fail(self, error: Exception, *, in_doubt: bool = False) -> NoReturn:
+        if isinstance(error, TimeoutError):
+            self._silent_at = time.monotonic()
+        _raise(error, in_doubt=in_doubt)
 
     async def write(self, work: Work[T], *, long: bool = False) -> T:
         """See `Database`."""
@@ -115,7 +131,7 @@ class PostgresDatabase(Database):
             except (DBAPIError, asyncpg.PostgresError, *_DRIVER) as error:
                 if _sqlstate(error) in _AGAIN and tried < TRIES:
                     continue
-                _raise(error, in_doubt=transaction.commits)
+                self._fail(error, in_doubt=transaction.commits)
         raise AssertionError  # the last try returns or raises
 
     async def read(self, work: Work[T]) -> T:
@@ -124,7 +140,7 @@ class PostgresDatabase(Database):
             async with _Transaction(self._reader) as connection:
                 return await connection.run_sync(work)
         except (DBAPIError, asyncpg.PostgresError, *_DRIVER) as error:
-            _raise(error)
+            self._fail(error)
 
     @property
     def dialect(self) -> Dialect:
@@ -192,12 +208,8 @@ class PostgresDatabase(Database):
         await self._long_engine.dispose()
 
 
-def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
-    """Have the pool make a new connection where the server has closed this one: after a restart of the database, each
-    one that lay idle would else fail somebody's transaction, however much later.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
+def _note_time(_connection: object, record: Any) -> None:
+    record.info[MADE_AT] = time.monotonic()
 
 
 _POSITIONS = Sequence("delivery_positions")
