@@ -91,8 +91,7 @@ class PostgresDatabase(Database):
             connect_args={
                 "timeout": CONNECTING,
                 "command_timeout": command_timeout,
-                # Later than ours: a server that breaks off a commit's wait for its standby says that it is done.
-                "server_settings": {**_SESSION, "statement_timeout": f"{2 * command_timeout:.0f}s"},
+                "server_settings": {**_SESSION, "statement_timeout": f"{command_timeout:.0f}s"},
             },
         )
         event.listen(engine.sync_engine, "connect", _note_time)
