@@ -74,8 +74,8 @@ class Hearing:
             try:
                 for topic, workspace_id in self._once(changed):
                     await self._read(topic)(workspace_id)
-            except TrackLayerError as error:
-                log.warning("changes_not_read", error=error.detail)
+            except Exception as error:  # whatever it is, what has changed must not be forgotten
+                log.warning("changes_not_read", error=str(error), exc_info=not isinstance(error, TrackLayerError))
                 self._changed |= changed
                 self._something.set()
                 await self._clock.sleep(AGAIN)
