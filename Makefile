@@ -29,8 +29,9 @@ demo: $(RUN)
 run: $(RUN)
 	@$(BIN)/tracklayer serve $(ARGS)
 
+# The whole suite runs as two processes, a file of tests in one of them; what ARGS choose runs in one.
 test: $(DEV)
-	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest --cov --cov-report=term $(or $(ARGS),-n 2 --dist loadfile)
 
 check: $(DEV)
 	$(BIN)/ruff format --check .

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench import completing, pages, templates
+from bench import backlog, completing, pages, templates
 from bench.machine import inspect
 from bench.report import document, page
 from bench.subjects import ROOT, Baseline, Subject, TrackLayer, baseline_lacks
@@ -27,11 +27,13 @@ BASELINE_TRIALS = (  # the same at its own pace: as many events as take it about
     Trial(name="single", events=3_000, warm_up=300, connections=64),
     Trial(name="steady", events=4_000, warm_up=400, connections=64, rate=200.0),
 )
+POSTGRES_TRIALS = (TRIALS[0], replace(TRIALS[1], events=30_000), TRIALS[2])
 TRIAL_NAMES = ("single", "batch", "steady")
-SERVER_NAMES = ("tracklayer", "against", "baseline")
+SERVER_NAMES = ("tracklayer", "postgres", "ordered", "against", "baseline")
 TEMPLATES = "templates"  # no server: the template language alone
 PAGES = "pages"  # the console over a full database
 COMPLETING = "completing"  # making events whole: everything on beside everything off
+BACKLOG = "backlog"  # a million deliveries that wait on PostgreSQL
 QUICK = 20  # a quick run does this part of the work
 
 
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped then, too
     written: dict[str, object] = {}
     has_faults = False
-    if not options.only or set(options.only) - {TEMPLATES, PAGES, COMPLETING}:
+    if not options.only or set(options.only) - {TEMPLATES, PAGES, COMPLETING, BACKLOG}:
         has_faults = measure_flow(options, written)
     if not options.only or TEMPLATES in options.only:
         measured = templates.measure(quick=options.quick, say=saying(TEMPLATES))
@@ -56,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         both = completing.measure(quick=options.quick, say=saying(COMPLETING), data_dir=options.data_dir)
         sys.stdout.write(completing.page(both) + "\n")
         written[COMPLETING] = completing.document(both)
+    if not options.only or BACKLOG in options.only:
+        size = QUICK if options.quick else 1
+        drained = backlog.measure(backlog.DELIVERIES // size, say=saying(BACKLOG), data_dir=options.data_dir)
+        sys.stdout.write(backlog.page(drained) + "\n")
+        written[BACKLOG] = backlog.document(drained)
     if options.json:
         options.json.write_text(json.dumps(written, indent=2) + "\n")
     return int(has_faults)
@@ -97,8 +104,8 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         action="append",
         default=[],
-        choices=[*TRIAL_NAMES, *SERVER_NAMES, TEMPLATES, PAGES, COMPLETING],
-        help="this trial or server, the templates, the console's pages, or completing events; repeat it",
+        choices=[*TRIAL_NAMES, *SERVER_NAMES, TEMPLATES, PAGES, COMPLETING, BACKLOG],
+        help="this trial or server, the templates, the console's pages, completing events, or a backlog; repeat it",
     )
     add("--server", metavar="COMMAND", help="how to start the server under test (default: python -m tracklayer serve)")
     add("--against", type=Path, metavar="PATH", help="measure another checkout too, turn by turn, and print the ratio")
@@ -118,6 +125,9 @@ def chosen(options: argparse.Namespace) -> tuple[list[tuple[Subject, Sequence[Tr
     """The servers to measure with their trials, and what there is to say about it."""
     command = tuple(shlex.split(options.server)) if options.server else (sys.executable, "-m", "tracklayer", "serve")
     subjects: list[tuple[Subject, Sequence[Trial]]] = [(TrackLayer("tracklayer", command, ROOT), TRIALS)]
+    subjects.append((TrackLayer("postgres", command, ROOT, postgres=True), POSTGRES_TRIALS))
+    ordered = TrackLayer("ordered", command, ROOT, config={"ordering": "per_user"}, postgres=True)
+    subjects.append((ordered, (POSTGRES_TRIALS[0],)))
     if options.against is not None:
         other = options.against.resolve()
         python = other / ".venv" / "bin" / "python"

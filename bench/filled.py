@@ -203,7 +203,7 @@ class _Filling:
         for table, columns in TABLES.items():
             places = ", ".join("?" * len(columns.split(",")))
             self._connection.executemany(
-                f"INSERT INTO {table} ({columns}) VALUES ({places})",  # noqa: S608 (names of our own)
+                f"INSERT INTO {table} ({columns}) VALUES ({places})",
                 self._rows[table],
             )
             self._rows[table].clear()

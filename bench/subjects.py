@@ -10,13 +10,14 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from bench.events import WEBHOOK_TOKEN, destination
 from bench.process import Process, free_port, stopping
+from tests.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 ADMIN_KEY = "tl_live_bench_" + "0" * 32
@@ -50,18 +51,23 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class TrackLayer:
-    """TrackLayer on its embedded database, as `command` in `checkout` starts it."""
+    """TrackLayer, as `command` in `checkout` starts it."""
 
     name: str
     command: tuple[str, ...]
     checkout: Path
+    config: Mapping[str, object] = field(default_factory=dict)  # of the destination, beside the guide's
+    postgres: bool = False  # on a PostgreSQL of its own, with its fsyncs, on the same machine
 
     @property
     def description(self) -> str:
         """How it is run."""
+        database = "one process on PostgreSQL" if self.postgres else "SQLite"
         kept = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("TRACKLAYER_")]
         settings = ", ".join(item for item in kept if "_KEY=" not in item) or "the defaults"
-        return f"{' '.join(self.command)} in {self.checkout}, SQLite, every answer after a commit; settings: {settings}"
+        asked = f", the destination has {json.dumps(self.config)}" if self.config else ""
+        how = f"{' '.join(self.command)} in {self.checkout}, {database}{asked}"
+        return f"{how}, every answer after a commit; settings: {settings}"
 
     @contextmanager
     def running(self, folder: Path, receiver: str) -> Iterator[Running]:
@@ -75,11 +81,14 @@ class TrackLayer:
             "TRACKLAYER_ALLOW_NETWORKS": "127.0.0.0/8",
         }
         headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-        process = Process(self.name, self.command, cwd=self.checkout, env=env, log=folder / "server.log")
-        with stopping([process]):
+        with ExitStack() as around:
+            if self.postgres:
+                env["TRACKLAYER_DATABASE_URL"] = around.enter_context(PostgresServer(durable=True)).url
+            process = Process(self.name, self.command, cwd=self.checkout, env=env, log=folder / "server.log")
+            around.enter_context(stopping([process]))
             await_ready(port, [process])
             call(port, "PUT", "/v1/secrets/webhook_token", headers, {"value": WEBHOOK_TOKEN})
-            call(port, "POST", "/v1/destinations", headers, destination(receiver))
+            call(port, "POST", "/v1/destinations", headers, destination(receiver) | self.config)
             yield Running(port, headers, [process])
 
 

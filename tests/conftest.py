@@ -13,7 +13,7 @@ from hypothesis import settings
 from sqlalchemy.engine import make_url
 
 from tests import postgres
-from tests.harness import Api, ReceiverThread, ServerProcess
+from tests.harness import Api, MeasuredServer, ReceiverThread, ServerProcess
 from tracklayer.store import open_database
 
 settings.register_profile("dev", deadline=None)
@@ -24,7 +24,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server for the whole session; tests that stop it or set it otherwise start their own."""
-    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as running:
+    with MeasuredServer(tmp_path_factory.mktemp("server") / "data") as running:
         yield running
 
 

@@ -22,6 +22,7 @@ from tests.traffic import Caller, Callers, delivery_ids, depth, event_ids, made,
 from tracklayer.demo.receiver import Answer, Behaviour, Recorded
 
 PATHS = ("/takes", "/fails", "/paced")
+LIVES = (20, 300)  # events that a life of the server acknowledges at least
 
 
 class Report(NamedTuple):
@@ -59,7 +60,8 @@ def run(rounds: int, seed: int, folder: Path, say: Callable[[str], object] = str
                     _configure(api, receiver.url)
                 callers = _callers(server, number)
                 with callers:
-                    time.sleep(rng.uniform(0.05, 0.6))
+                    callers.wait_for(rng.randint(*LIVES))
+                    time.sleep(rng.uniform(0, 0.02))  # in the midst of what comes next
                     server.kill()
                 acknowledged |= callers.acknowledged
                 unanswered += callers.answers[0]

@@ -18,18 +18,17 @@ from unittest import mock
 
 import msgspec
 
+from tests.harness import PATIENCE, environment
 from tracklayer.cli import main
 from tracklayer.client import ApiClient
 from tracklayer.demo.receiver import Receiver
 
 KEY = "tl_live_0123456789abcdef"
-PATIENCE = 10.0  # seconds
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
     """This process's environment with these settings and no others: `port="0"` is TRACKLAYER_PORT."""
-    other = {name: value for name, value in os.environ.items() if not name.startswith("TRACKLAYER_")}
-    return other | {f"TRACKLAYER_{name.upper()}": value for name, value in settings.items()}
+    return environment(settings)
 
 
 def wait_until(holds: Callable[[], Any], what: str) -> Any:

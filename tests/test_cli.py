@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.running import KEY, PATIENCE, Ran, clean_environment, running_receiver, running_server, settled
+from tests.harness import PATIENCE
+from tests.running import KEY, Ran, clean_environment, running_receiver, running_server, settled
 from tests.running import tracklayer as run
 from tracklayer import __version__
 from tracklayer.client import ApiClient

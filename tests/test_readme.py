@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.running import KEY, PATIENCE, running_receiver, running_server, settled
+from tests.harness import PATIENCE
+from tests.running import KEY, running_receiver, running_server, settled
 from tests.running import tracklayer as run
 from tracklayer.client import ApiClient
 

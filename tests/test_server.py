@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import re
 import resource
 import signal
@@ -18,9 +19,9 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
+from tests.harness import PATIENCE, environment, free_port
 from tests.running import (
     KEY,
-    PATIENCE,
     ServerProcess,
     clean_environment,
     running_receiver,
@@ -38,7 +39,7 @@ def start(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Start a server that is expected to end by itself."""
     return subprocess.run(
         [sys.executable, "-m", "tracklayer", "serve"],
-        env=clean_environment(**({"port": "0", "data_dir": str(data_dir)} | settings)),
+        env=environment({"port": "0", "data_dir": str(data_dir)} | settings, measured=True),
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -58,6 +59,11 @@ def refusal(ended: subprocess.CompletedProcess[str], status: int) -> str:
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
     with running_server(tmp_path / "data") as running:
         yield running
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def connect(server: ServerProcess) -> socket.socket:
@@ -203,20 +209,22 @@ def test_many_requests_in_one_packet_are_all_answered(server: ServerProcess) -> 
             answers += sock.recv(65536)
 
 
-def test_it_goes_on_delivering_when_nobody_reads_its_log(tmp_path: Path) -> None:
+def test_it_starts_delivers_and_stops_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    port = free_port()
     with running_receiver() as receiver:
         process = subprocess.Popen(
             [sys.executable, "-m", "tracklayer", "serve"],
-            env=clean_environment(port="0", data_dir=str(tmp_path), admin_key=KEY, allow_networks="127.0.0.0/8"),
-            stdout=subprocess.PIPE,
+            env=clean_environment(port=str(port), data_dir=str(tmp_path), admin_key=KEY, allow_networks="127.0.0.0/8"),
+            stdout=write_end,
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert process.stdout is not None
+        os.close(write_end)
         assert process.stderr is not None
-        url = next(line for line in process.stdout if '"listening"' in line).split('"url":"')[1].split('"')[0]
-        process.stdout.close()
-        with process.stderr, ApiClient(url, KEY) as client:
+        with process.stderr, ApiClient(f"http://127.0.0.1:{port}", KEY) as client:
+            wait_until(lambda: is_listening(port), "the server to listen")
             client.post("/v1/destinations", {"name": "d", "transport": {"url": receiver.url}})
             settled(client, client.post("/v1/events", {"event_name": "purchase"})["id"], "delivered")
             process.terminate()

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Api
-from tests.running import KEY, PATIENCE, ServerProcess, running_server
+from tests.harness import PATIENCE, Api
+from tests.running import KEY, ServerProcess, running_server
 from tests.running import tracklayer as run
 from tracklayer.client import ApiClient, ApiError
 from tracklayer.model.event import decode_json

@@ -109,6 +109,10 @@ class Callers:
         """What was taken, of all of them."""
         return set(self.taken_at)
 
+    def wait_for(self, number: int) -> None:
+        """Wait until so many events are acknowledged: a time would be more events on one machine than on another."""
+        wait_until(lambda: len(self.taken_at) >= number, what=f"{number} acknowledgements")
+
     @property
     def answers(self) -> Counter[int]:
         """Their answers by status, together."""

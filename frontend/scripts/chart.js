@@ -1,13 +1,14 @@
 // [data-chart][data-chart-source="id"]: a chart of lines or of stacked bars, as high as styles say, from the JSON that
 // the element of that id holds (htmx drops script elements: what it brings holds the JSON in another hidden element).
 //   times     unix seconds, ascending; of a stack, where each interval begins
-//   series    [{"label": "delivered", "color": "--delivered", "values": [1, null, …]}]; `color` is a token's name
+//   series    [{"label": "delivered", "color": "--delivered", "values": [1, null, …]}]; `color` is a token's name;
+//             "isDashed": true for a line that often lies on another
 //   unit      "ms", or what stands behind a number: "/s", ""
 //   stacked   true for stacked bars
 // The caption of the figure around it is its name. The same numbers stand in a table that the server renders.
 import uPlot from "uplot";
 
-import { momentLabels, stacked, written } from "./chart_values.js";
+import { axisLabels, momentLabels, stacked, written } from "./chart_values.js";
 import { day, clock } from "./moments.js";
 import { whenRemoved, wherever } from "./wherever.js";
 
@@ -48,7 +49,7 @@ function chartOptions(given, plot, legend) {
     scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.05 : 1] }, x: { range: rangeOf(given) } },
     axes: [
       { ...axis, grid: { show: false }, size: 28, values: (_, moments) => momentLabels(moments) },
-      { ...axis, grid, size: 60, values: (_, values) => values.map((value) => written(value, given.unit)) },
+      { ...axis, grid, size: 60, values: (_, values) => axisLabels(values, given.unit) },
     ],
     series: [{}, ...given.series.map((series) => seriesOptions(series, given.stacked))],
     // A stack is painted from its top down, so that each bar covers what is below its own.
@@ -57,8 +58,9 @@ function chartOptions(given, plot, legend) {
   };
 }
 
-function seriesOptions({ color }, isStacked) {
-  if (!isStacked) return { stroke: () => token(color), width: 1.75, points: { show: true, size: 5, filter: alone } };
+function seriesOptions({ color, isDashed }, isStacked) {
+  const dash = isDashed ? [6, 4] : undefined; // where two lines are one, both colours show
+  if (!isStacked) return { stroke: () => token(color), width: 1.75, dash, points: { show: true, size: 5, filter: alone } };
   const paths = uPlot.paths.bars({ size: [0.8, 48], align: 1 });
   return { fill: () => token(color), width: 0, points: { show: false }, paths };
 }

@@ -16,6 +16,15 @@ export function written(value, unit = "") {
   return value >= 1000 ? `${number(value / 1000)}\u202fs` : `${number(value)}\u202fms`;
 }
 
+/** The labels of an axis: with as many digits as it takes to tell its steps apart. */
+export function axisLabels(values, unit = "") {
+  const labels = values.map((value) => written(value, unit));
+  if (new Set(labels).size === labels.length) return labels;
+  const step = Math.min(...values.slice(1).map((value, index) => value - values[index]));
+  const digits = Math.min(8, Math.ceil(-Math.log10(step)) + 1);
+  return values.map((value) => `${Number(value.toFixed(digits))}${unit}`);
+}
+
 function number(value) {
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   const [whole, part] = String(Number(value.toFixed(digits))).split(".");

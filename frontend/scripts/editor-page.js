@@ -24,6 +24,12 @@ wherever("[data-field-problems]", (element) => {
   }
 });
 
+// A secret that was made in place may be all that the request lacked: look again, as after a keystroke.
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (detail.target.id !== "editor-secrets") return;
+  document.querySelector("form.destination-editor")?.dispatchEvent(new Event("input"));
+});
+
 // A chip keeps the focus where it is, so that its text lands at the cursor.
 let last = null;
 

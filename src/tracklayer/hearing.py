@@ -10,6 +10,7 @@ import structlog
 from tracklayer.catalog import Catalog
 from tracklayer.errors import TrackLayerError
 from tracklayer.flow.engine import Engine
+from tracklayer.flow.relay import NOTE, WATCH, Relay
 from tracklayer.operate.maintenance import PRUNED, Maintenance
 from tracklayer.operate.sources import Sources
 from tracklayer.ports import Clock
@@ -27,11 +28,18 @@ class Hearing:
     """Hears announcements one by one; what is to be read again is read once for all that came meanwhile."""
 
     def __init__(
-        self, catalog: Catalog, sources: Sources, engine: Engine, maintenance: Maintenance, clock: Clock
+        self,
+        catalog: Catalog,
+        sources: Sources,
+        engine: Engine,
+        relay: Relay,
+        maintenance: Maintenance,
+        clock: Clock,
     ) -> None:
         self._catalog = catalog
         self._sources = sources
         self._engine = engine
+        self._relay = relay
         self._maintenance = maintenance
         self._clock = clock
         self._changed: set[tuple[str, str]] = set()  # topic, workspace
@@ -57,6 +65,8 @@ class Hearing:
             self._engine.hold(destination_id, float(until))
         elif topic == PRUNED:
             self._maintenance.hear(about)
+        elif topic in (WATCH, NOTE):
+            self._relay.hear(topic, about)
         elif topic in (CONFIGURATION, KEYS, SOURCES):
             self._changed.add((topic, about))
             self._something.set()
@@ -66,7 +76,7 @@ class Hearing:
         await self._catalog.load()
         await self._sources.load()
         self._engine.refresh()
-        await self._engine.look()
+        await self._engine.resume()
 
     async def _run(self) -> None:
         while True:

@@ -62,6 +62,11 @@ def configure(level: str, log_format: Literal["json", "console"], *, descriptor:
     logging.basicConfig(level=max(least, logging.WARNING), handlers=[LibraryHandler()], force=True)
 
 
+def tell(text: str) -> None:
+    """Say something to whoever started this process, beside the log and as forgiving of a reader that went away."""
+    LineWriter(1).msg(text.encode())
+
+
 def _json_lines() -> list[Processor]:
     encode = msgspec.json.Encoder(enc_hook=repr).encode
 

@@ -121,7 +121,7 @@ class _Server(uvicorn.Server):
             log.info("listening", url=_url(listener))
             if self.setup_token is not None:
                 link = _reachable_url(self._settings, listener) + link_path(self.setup_token)
-                print(f"\n  Nobody can sign in yet. Open this once, within 24 hours:\n\n    {link}\n", flush=True)
+                logs.tell(f"\n  Nobody can sign in yet. Open this once, within 24 hours:\n\n    {link}\n")
 
     def stop(self, number: int) -> None:
         """Stop in good order; asked again, at once: what was acknowledged is durable."""

@@ -12,6 +12,7 @@ from typing import TextIO
 
 import structlog
 
+from tracklayer import logs
 from tracklayer.catalog import Catalog, PlanLimits
 from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter
@@ -21,6 +22,7 @@ from tracklayer.flow.engine import Engine, EngineOptions
 from tracklayer.flow.enriching import Enriching
 from tracklayer.flow.foreseeing import Foreseeing
 from tracklayer.flow.ingest import Ingest, IngestOptions
+from tracklayer.flow.relay import Relay
 from tracklayer.flow.tail import Tail
 from tracklayer.geo import GeoFile
 from tracklayer.hearing import Hearing
@@ -177,7 +179,10 @@ class Service:
         self._let_operate(configuration, counts, profiles, attempter)
         self.started_at = self.clock.now()
         self._lock: TextIO | None = None
-        self._hearing = Hearing(self.catalog, self.sources, self.engine, self.maintenance, self.clock)
+        self._relay = Relay(self.tail, self._database.tell, self.clock, worker)
+        if self._database.shared:
+            self.tail.on_watch, self.tail.on_note = self._relay.watching, self._relay.pass_on
+        self._hearing = Hearing(self.catalog, self.sources, self.engine, self._relay, self.maintenance, self.clock)
         self._listening = (
             Listening(settings.database_url, shared_clock, self._hearing.hear, self._hearing.resume)
             if self._database.shared
@@ -292,7 +297,7 @@ class Service:
             await self._listening.start()  # first, so that no change is missed and every time is the database's
         key = await self.prepare()
         if key is not None:
-            print(f"\n  Your admin API key, shown this once:\n\n    {key}\n", flush=True)
+            logs.tell(f"\n  Your admin API key, shown this once:\n\n    {key}\n")
         self.started_at = self.clock.now()
         await asyncio.to_thread(self.enriching.warm)
         released = 0 if self._database.shared else await self._queue.release_all(now=self.clock.now())
@@ -310,6 +315,7 @@ class Service:
         if self._listening is not None:
             await self._listening.stop()
         await self._hearing.stop()
+        await self._relay.stop()
         await self.maintenance.stop()
         await self.replays.stop()
         try:

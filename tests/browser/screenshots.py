@@ -75,6 +75,16 @@ def _source(shown: Stage) -> str:
     return str(made["id"])
 
 
+def _audience(shown: Stage) -> str:
+    """The address of a list; the first time it is made, with two members."""
+    if not shown.api.get("/v1/audiences").body["data"]:
+        shown.api.put("/v1/audiences/big_spenders", {"rule": {"properties.value": {"$gte": 500}}})
+        shown.api.put("/v1/audiences/vip_customers", {"static": True})
+        members = [{"external_id": "u_1008"}, {"email": "ana@example.com"}]
+        shown.api.post("/v1/audiences/vip_customers/members", {"add": members})
+    return "/audiences/vip_customers"
+
+
 def _open_drawer(page: Page) -> None:
     page.locator("main a[data-drawer]").first.click()
     page.locator("#drawer[open]").wait_for()
@@ -128,6 +138,10 @@ SHOTS = (
     Shot("event", _event),
     Shot("source", lambda shown: f"/settings/sources/{_source(shown)}"),
     Shot("sources", "/settings/sources"),
+    Shot("audiences", lambda shown: _audience(shown).rpartition("/")[0]),
+    Shot("audience", _audience),
+    Shot("audience-rule", lambda shown: _audience(shown).replace("vip_customers", "big_spenders")),
+    Shot("consent", "/settings/consent"),
     Shot("rejected", lambda shown: f"/rejected?source_id={_source(shown)}"),
     Shot("rejected-drawer", lambda shown: f"/rejected?source_id={_source(shown)}", _open_drawer),
     Shot("workspace", "/settings/workspace"),

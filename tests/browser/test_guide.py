@@ -103,11 +103,13 @@ def define_the_transport(page: Page, url: str) -> None:
     write(headers, HEADERS)
     expect(headers).not_to_have_accessible_description(re.compile(r"This is not JSON"))
 
+    expect(page.locator("#becomes")).to_contain_text("There is no secret webhook_token yet")
     page.get_by_text("New secret").click()
     field(page, "Name").last.fill("webhook_token")
     field(page, "Value").fill(TOKEN)
     page.get_by_role("button", name="Keep it").click()
     expect(page.get_by_role("status").filter(has_text="webhook_token is kept")).to_be_visible()
+    expect(page.locator("#becomes")).not_to_contain_text("There is no secret")
 
     field(page, "Signature").select_option("TrackLayer (HMAC-SHA256)")
     field(page, "Signing secret").fill(SIGNING_SECRET)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.console.client import Console, first_person
 from tests.console.place import Place
-from tests.harness import Api, ReceiverThread, ServerProcess
+from tests.harness import Api, MeasuredServer, ReceiverThread, ServerProcess
 
 _numbers = count(1)
 
@@ -17,7 +17,7 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def console_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server for every test of the console; tests that fail to sign in, or sign out, start or invite their own."""
-    with ServerProcess(tmp_path_factory.mktemp("console") / "data") as running:
+    with MeasuredServer(tmp_path_factory.mktemp("console") / "data") as running:
         yield running
 
 

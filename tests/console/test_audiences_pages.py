@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import count
 
 import pytest
@@ -51,6 +52,8 @@ def test_the_rail_leads_to_the_audiences_and_the_bar_of_phones_keeps_its_five(co
     rail, bar = page.split('class="bottom-bar"')
     assert 'href="/audiences" data-go="u" aria-current="page"' in rail
     assert bar.partition("</nav>")[0].count("<a ") == 5
+    menu = page.partition('class="menu-narrow"')[2].partition("</span>")[0]  # what the bar leaves out
+    assert re.findall(r'href="([^"]+)"', menu) == ["/audiences", "/settings/sources", "/audit"]
 
 
 def test_a_list_and_a_rule_are_made_and_stand_in_the_list(console: Console, console_api: Api, name: str) -> None:

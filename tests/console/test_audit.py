@@ -20,7 +20,7 @@ def name() -> str:
 
 def targets(page: Page) -> list[str]:
     """The targets of a page's rows, in order."""
-    return re.findall(r'href="/audit\?target=[^"]*">([^<]+)</a>', page.text)
+    return re.findall(r'href="/audit\?target=[^"]*" title="[^"]*">([^<]+)</a>', page.text)
 
 
 def test_the_audit_is_for_who_is_signed_in(console_url: str) -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from tracklayer.model.delivery import FailureKind
-from tracklayer.web.console.causes import field_to_change, meaning, ways
+from tracklayer.web.console.causes import field_to_change, meaning, mends_of, ways
 
 
 @pytest.mark.parametrize("cause", [*get_args(FailureKind), "success_rule", "unknown", *map(str, range(300, 600))])
@@ -20,7 +20,14 @@ def test_no_cause_is_a_dead_end(cause: str) -> None:
 def test_a_refused_token_leads_to_the_secrets_and_a_failing_receiver_to_patience() -> None:
     assert meaning("401").mends[0] == "secret"
     assert meaning("503").mends[0] == "wait"
-    assert meaning("render").mends == ("template",)
+    assert meaning("render").mends == ("template", "transport")
+
+
+def test_a_secret_that_is_not_there_is_made_and_no_template_edited() -> None:
+    error = "the header Authorization, line 1, column 10: there is no secret 'webhook_token' in this workspace"
+    assert mends_of("render", error) == ("secret", "transport")
+    assert mends_of("render", "line 3, column 16: properties.reason is missing in this event")[0] == "template"
+    assert mends_of("401", None)[0] == "secret"
 
 
 @pytest.mark.parametrize(

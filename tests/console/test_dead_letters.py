@@ -42,6 +42,22 @@ def test_a_cause_offers_to_mend_with_the_way_back_to_replay_and_to_let_go(
     assert "Discard 3" in page.words
 
 
+def test_a_missing_secret_is_mended_among_the_secrets(place: Place) -> None:
+    made = place.create(template='{"token": "{{secrets.not_there_yet}}"}')
+    place.settled(place.send(), "dead")
+    page = place.console.get("/dead-letters", destination_id=made["id"], cause="render")
+    assert "Change the secret" in page.words
+    assert "Edit the template" not in page.words
+
+
+def test_a_route_that_is_suppressed_from_here_says_so_here(place: Place, refused: dict[str, Any]) -> None:
+    page = place.console.get("/dead-letters", destination_id=refused["id"], cause="401")
+    assert "in force" not in page.words
+    form = {"reason": "they move", "filter": "{}", "return": f"/dead-letters?destination_id={refused['id']}&cause=401"}
+    after = place.console.follow(place.send_form(refused["id"], "/suppressions", **form))
+    assert "1 suppression in force" in after.words
+
+
 def test_comparing_shows_the_bodies_that_a_rerender_would_send(place: Place, refused: dict[str, Any]) -> None:
     place.api.patch(f"/v1/destinations/{refused['id']}", {"template": '{"order_number": "{{properties.order_id}}"}'})
     form = {"destination_id": refused["id"], "cause": "401", "mode": "rerender"}

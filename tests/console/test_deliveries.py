@@ -209,6 +209,16 @@ def test_without_an_answer_the_story_says_why_and_offers_the_transport(place: Pl
     assert "#transport" in page.text
 
 
+def test_what_could_not_be_rendered_has_no_request_and_no_line_of_time(place: Place) -> None:
+    place.create(template='{"reason": "{{properties.reason}}"}', on_missing="fail")
+    delivery = place.settled(place.send(), "dead")
+    page = place.console.get(f"{LIST}/{delivery['id']}")
+    assert "No request could be made." in page.words
+    assert re.search(r"Tried .{1,40}, with version 1", page.words)
+    assert "Sent" not in page.words
+    assert "on a line of time" not in page.text
+
+
 def test_a_delivered_request_is_rendered_again_on_demand_and_marked_as_such(place: Place) -> None:
     made = place.create(template='{"order": "{{properties.order_id}}"}')
     event_id = place.send(properties={"order_id": "A7"})

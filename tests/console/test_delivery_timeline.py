@@ -50,6 +50,14 @@ def test_a_long_line_is_logarithmic_and_ends_where_the_next_attempt_is_due() -> 
     assert line.marks[-1].label == "11\u202fm 40\u202fs"
 
 
+def test_every_attempt_of_the_guides_policy_says_when_it_was_sent() -> None:
+    times = (0.001, 2.1, 12.5, 44, 172, 782)
+    line = line_of(NOW, [attempt(number, at) for number, at in enumerate(times, 1)], None)
+    assert line is not None
+    assert [mark.label for mark in line.marks[:2]] == ["accepted", ""]  # the first stands where it was accepted
+    assert all(mark.label for mark in line.marks[2:])
+
+
 def test_a_clock_that_was_set_back_draws_nothing_before_the_beginning() -> None:
     line = line_of(NOW, [attempt(1, -5), attempt(2, -3, action="delivered")], None)
     assert line is not None

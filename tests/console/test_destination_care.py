@@ -34,6 +34,15 @@ def test_restoring_shows_what_would_change_first_and_then_saves_anew(place: Plac
     assert versions[0]["author"] == EMAIL
 
 
+def test_the_version_in_use_has_nothing_to_restore(place: Place) -> None:
+    made = place.create(template='{"a": 1}')
+    page = place.page(made["id"], "/versions/1")
+    assert "Version 1 is in use" in page.words
+    assert "Restore" not in page.words
+    assert '"{\\"a\\": 1}"' in page.code("configuration")
+    assert f'href="/settings/destinations/{made["id"]}/versions" aria-current="page"' in page.text
+
+
 def test_a_restore_that_did_not_see_the_newest_version_is_refused(place: Place) -> None:
     made = place.create()
     place.api.patch(f"/v1/destinations/{made['id']}", {"template": '{"a": 2}'})

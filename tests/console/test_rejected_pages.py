@@ -91,6 +91,8 @@ def test_the_payload_stands_there_as_it_came(console: Console, console_api: Api,
     page = console.get(f"/rejected/{kept}")
     assert json.loads(page.code("rejected-payload"))["properties"] == {"price": 5, "text": TAGS}
     assert TAGS not in page.text
+    assert source["key"] not in page.text  # a key is shown once
+    assert "writeKey" not in console_api.get(f"/v1/rejected/{kept}").body["payload"]
 
 
 def test_a_body_that_is_no_json_is_shown_too(console: Console, console_api: Api, name: str) -> None:

@@ -46,7 +46,7 @@ def test_a_new_key_is_shown_once_with_a_call_that_works(console: Console, consol
     assert '"dedup_status":"accepted"' in run(made.code("new-key-call"))
     later = console.get("/settings/api-keys")
     assert key not in later.text
-    assert f"…{key[-4:]}" in later.words
+    assert f"••••{key[-4:]}" in later.words
 
 
 @pytest.mark.parametrize("scope,path", [("events:read", "/v1/events"), ("destinations:read", "/v1/destinations")])
@@ -123,7 +123,7 @@ def test_a_secret_goes_in_and_does_not_come_out(console: Console, name: str) -> 
     )
     page = console.get("/settings/secrets")
     assert name in page.words
-    assert "…ides" in page.words
+    assert "••••ides" in page.words
     assert "a-value-that-hides" not in page.text + console.get("/audit").text
 
 
@@ -135,8 +135,8 @@ def test_a_secret_is_replaced_and_its_destinations_are_named(console: Console, c
     page = console.get("/settings/secrets")
     assert f"{name} is missing" not in page.words
     assert f'<a href="/settings/destinations/{destination}">{name} receiver</a>' in page.text
-    assert "…2222" in page.words
-    assert "…1111" not in page.words
+    assert "••••2222" in page.words
+    assert "••••1111" not in page.words
     console_api.delete(f"/v1/destinations/{destination}")
 
 

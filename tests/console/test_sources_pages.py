@@ -72,7 +72,7 @@ def test_a_write_key_is_shown_once_with_lines_for_sdks(
     assert track(console_api, key, event=name, userId="u_1").status == 200
     later = console.get(f"{SOURCES}/{id_of(console_api, name)}")
     assert key not in later.text + console.get(SOURCES).text
-    assert f"…{key[-4:]}" in later.words
+    assert f"••••{key[-4:]}" in later.words
     assert "WRITE_KEY" in later.code("setup-node")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.console.client import Console
+from tests.harness import environment
 from tests.running import clean_environment
 
 DEMO = [sys.executable, "-m", "tracklayer", "demo"]
@@ -26,8 +27,8 @@ def leftovers() -> set[Path]:
 def test_once_shows_everything_and_ends_with_0() -> None:
     before = leftovers()
     # A user's own settings must not reach the demo.
-    environment = clean_environment(port="1", database_url="postgresql://elsewhere/x")
-    ran = subprocess.run([*DEMO, "--once"], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    given = environment({"port": "1", "database_url": "postgresql://elsewhere/x"}, measured=True)
+    ran = subprocess.run([*DEMO, "--once"], env=given, capture_output=True, text=True, timeout=30, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stderr == ""
     assert ran.stdout.count("✓") == 8

@@ -81,4 +81,4 @@ def test_a_damaged_file_loses_no_event_is_counted_and_is_told_once_a_minute(tmp_
         ("enrichment_failed", "geo", 1),
         ("enrichment_failed", "geo", 6),
     ]
-    assert b'tracklayer_enrichment_failures_total{by="geo"} 6.0' in metrics.exposition([], [], NOW)
+    assert b'tracklayer_enrichment_failures_total{by="geo"} 6.0' in metrics.exposition([], [], EMPTY, NOW)

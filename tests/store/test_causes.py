@@ -85,7 +85,11 @@ async def test_the_groups_are_bounded(queue: Queue, causes: Causes, monkeypatch:
     assert (found[0].cause, found[0].count) == ("404", 2)
 
 
-async def test_the_hours_count_what_was_accepted_in_them(queue: Queue, causes: Causes) -> None:
+@pytest.mark.parametrize("few", [500, 3])  # read and counted, or counted hour by hour
+async def test_the_hours_count_what_was_accepted_in_them(
+    queue: Queue, causes: Causes, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("tracklayer.store.causes.FEW", few)
     for number, ago in enumerate((10, 3599, 3601, 7300, 5 * 3600)):
         await die(queue, acceptance(f"ord_{number}", at=NOW - ago), 401)
     await die(queue, acceptance("other", at=NOW - 10), 503)

@@ -218,15 +218,17 @@ async def test_what_was_counted_is_found_without_the_log(
 
 
 async def test_dead_letters_are_grouped_and_counted_in_one_index(
-    path: Path, database: Database, statements: list[str]
+    path: Path, database: Database, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     causes = Causes(database)
     await causes.all(WORKSPACE, DeliveryFilter(test=False))
-    await causes.by_hour(WORKSPACE, OF_A_CAUSE, hours=24, now=NOW)
+    await causes.by_hour(WORKSPACE, OF_A_CAUSE, hours=24, now=NOW)  # few: one statement
+    monkeypatch.setattr("tracklayer.store.causes.FEW", -1)
+    await causes.by_hour(WORKSPACE, OF_A_CAUSE, hours=24, now=NOW)  # many: one more for each hour
 
     found = plans(path, statements)
     grouped = [step for step in found if "ix_deliveries_cause" in step]  # no row of the log is looked up
-    assert len(grouped) == 1 + 24, found
+    assert len(grouped) == 1 + 1 + 1 + 24, found
     assert all("USING COVERING INDEX" in step and "(workspace_id=? AND test=?" in step for step in grouped), found
     assert not any("GROUP BY" in step for step in found), found
 

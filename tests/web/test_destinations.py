@@ -25,7 +25,19 @@ FULL: dict[str, Any] = {
     "status": "draft",
 }
 ANSWERED = {
-    *("id", "name", "type", "status", "version", "transport", "signing", "filter", "template", "on_missing"),
+    *(
+        "id",
+        "name",
+        "type",
+        "status",
+        "version",
+        "transport",
+        "signing",
+        "filter",
+        "template",
+        "ordering",
+        "on_missing",
+    ),
     *("body_schema", "retry", "success"),
     *("rate_limit", "consent", "created_at", "updated_at", "warnings"),
 }

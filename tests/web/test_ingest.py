@@ -30,7 +30,7 @@ def test_an_event_is_accepted_and_can_be_read_at_once(api: Api, site: Site) -> N
         "occurred_at": "2026-05-05T10:30:00Z",
         "platform": "shopify",
         "segment": ["vip_customers"],
-        "user_data": {"external_id": "u_1"},
+        "user_data": {"external_id": f"{site.name}_user"},  # whom no list and no profile of another test knows
         "properties": {"order_id": "100045", "value": 149.99, "items": []},
         "consent": {"ad_storage": "granted"},
     }
@@ -42,7 +42,7 @@ def test_an_event_is_accepted_and_can_be_read_at_once(api: Api, site: Site) -> N
     assert {name: stored[name] for name in sent if name != "user_data"} == {
         name: value for name, value in sent.items() if name != "user_data"
     }
-    assert stored["user_data"]["external_id"] == "u_1"
+    assert stored["user_data"]["external_id"] == f"{site.name}_user"
     assert stored["received_at"] == answer["received_at"]
 
 
@@ -55,15 +55,16 @@ def test_an_event_without_an_id_gets_a_uuid_of_version_7(api: Api, site: Site) -
 def test_aliases_are_taken_and_unknown_fields_are_kept(api: Api, site: Site) -> None:
     body = site.event(
         event_time=1_777_977_000,
-        user_id="u_1",
-        anonymous_id="a_1",
+        user_id=f"{site.name}_user",
+        anonymous_id=f"{site.name}_visitor",
         custom_data={"value": 1},
         segment="vip_customers",
         cart_token="abc",
     )
     stored = ok(api.get(f"/v1/events/{ok(api.post('/v1/events', body))['id']}"))
     assert stored["occurred_at"] == "2026-05-05T10:30:00Z"
-    assert (stored["user_data"]["external_id"], stored["user_data"]["anonymous_id"]) == ("u_1", "a_1")
+    ids = (stored["user_data"]["external_id"], stored["user_data"]["anonymous_id"])
+    assert ids == (f"{site.name}_user", f"{site.name}_visitor")
     assert stored["properties"] == {"value": 1}
     assert stored["segment"] == ["vip_customers"]
     assert stored["context"]["extra"] == {"cart_token": "abc"}

@@ -38,6 +38,7 @@ from tracklayer.store.paces import Paces
 CLAIM = 200  # deliveries that one claim asks for at the most
 CLAIMS = 3  # claims under way at once: however many lanes there are, accepting finds a connection
 LOOK_EVERY = 5.0  # seconds
+TESTS_EVERY = 12  # looks
 SCARCE_CLAIM = 8  # … while the memory for deliveries is used up, so that every lane still moves
 CLAIMED_SIZE = 1024  # bytes of JSON that a claimed event is taken to have until it is there
 OBJECTS = 8  # bytes in memory for every byte of an event's JSON: 4 to 8 for a shop's events
@@ -98,24 +99,30 @@ class Engine:
         """
         self._take_over()
         self._first_tokens = None
-        await self.look()
+        await self.resume()
         if self._queue.shared and self._options.delivers:
             self._background(self._keep_looking())
 
-    async def look(self) -> None:
+    async def resume(self) -> None:
         """Ask the store what waits, and who asked to be left alone. Raises `Unavailable`."""
         for destination_id, until in (await self._paces.holds(now=self._clock.now())).items():
             self.hold(destination_id, until)
         if self._options.delivers:
-            for destination_id, at in (await self._queue.due()).items():
-                self.notice(destination_id, at)
+            await self._look()
+
+    async def _look(self) -> None:
+        for destination_id, at in (await self._queue.due()).items():
+            self.notice(destination_id, at)
 
     async def _keep_looking(self) -> None:
         """The safety net below announcements: an event that nobody told of is found late, and not never."""
+        looks = 0
         while not await self._stops_within(LOOK_EVERY * self._rng.uniform(0.9, 1.1)):
+            looks += 1
             try:
-                await self._queue.let_go_of_tests(now=self._clock.now())
-                await self.look()
+                await self._look()
+                if looks % TESTS_EVERY == 0:
+                    await self._queue.let_go_of_tests(now=self._clock.now())
             except Unavailable as error:
                 log.warning("look_failed", error=error.detail)
 

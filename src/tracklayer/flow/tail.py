@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -85,7 +85,10 @@ class Tail:
     def __init__(self) -> None:
         self.watched = False
         self._watchers: set[Watcher] = set()
+        self._elsewhere = False  # somebody watches in another process
         self._closed = False
+        self.on_watch: Callable[[], None] = lambda: None  # somebody begins to watch here
+        self.on_note: Callable[[Note], None] = lambda _: None  # something happened in this process
 
     @asynccontextmanager
     async def watch(self, workspace_id: str) -> AsyncIterator[Watcher]:
@@ -97,11 +100,27 @@ class Tail:
         watcher = Watcher(workspace_id)
         self._watchers.add(watcher)
         self.watched = True
+        self.on_watch()
         try:
             yield watcher
         finally:
             self._watchers.discard(watcher)
-            self.watched = bool(self._watchers)
+            self.watched = bool(self._watchers) or self._elsewhere
+
+    def workspaces(self) -> set[str]:
+        """Those that are watched here."""
+        return {watcher.workspace_id for watcher in self._watchers}
+
+    def wanted_elsewhere(self, workspaces: set[str]) -> None:
+        """The workspaces that are watched in other processes."""
+        self._elsewhere = bool(workspaces)
+        self.watched = bool(self._watchers) or self._elsewhere
+
+    def tell(self, note: Note) -> None:
+        """Tell those who watch here."""
+        for watcher in self._watchers:
+            if watcher.workspace_id == note.workspace_id:
+                watcher.tell(note)
 
     def settled(self, workspace_id: str, work: Work, settlement: Settlement) -> None:
         """An attempt has ended, or a rule has stopped the delivery."""
@@ -146,6 +165,5 @@ class Tail:
             watcher.end()
 
     def _publish(self, note: Note) -> None:
-        for watcher in self._watchers:
-            if watcher.workspace_id == note.workspace_id:
-                watcher.tell(note)
+        self.tell(note)
+        self.on_note(note)

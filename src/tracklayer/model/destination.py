@@ -95,4 +95,4 @@ class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     success: Success | None = None
     rate_limit: RateLimit | None = None
     consent: Consent | None = None
-    ordering: Literal["per_user"] | UnsetType | None = UNSET  # a user's events go one after the other, as they came
+    ordering: Literal["per_user"] | None = None  # a user's events go one after the other, as they came

@@ -108,6 +108,22 @@ class DeadLetters:
         """One dead letter. Raises `NotFound`."""
         return await self._letter(await self._dead(workspace_id, delivery_id))
 
+    async def some(self, workspace_id: str, delivery_ids: Sequence[str]) -> dict[str, DeadLetter]:
+        """Those of these ids that are dead letters still, by id."""
+        wanted = DeliveryFilter(ids=tuple(delivery_ids))
+        found = await self.page(workspace_id, wanted, limit=len(delivery_ids), before=None)
+        requests = await self._history.kept_requests(delivery_ids)
+        last = await self._history.last_attempts(delivery_ids)
+        return {
+            each.id: DeadLetter(
+                delivery=each,
+                destination=self._destination(each),
+                request=requests.get(each.id),
+                last=last.get(each.id),
+            )
+            for each in found
+        }
+
     async def replay(self, workspace_id: str, delivery_id: str, mode: Mode, *, author: str) -> StoredDelivery:
         """Send one again. Raises `NotFound`, or `Conflict` where it cannot be sent that way."""
         letter = await self.get(workspace_id, delivery_id)

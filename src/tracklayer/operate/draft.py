@@ -50,6 +50,7 @@ class DestinationDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     success: Success | None = None
     rate_limit: RateLimit | None = None
     consent: Consent | None = None
+    ordering: Literal["per_user"] | None = None
     status: DestinationStatus | UnsetType = UNSET
     note: Annotated[str, msgspec.Meta(max_length=500)] | None = None  # why this version was made
 
@@ -94,6 +95,7 @@ def draft_config(draft: DestinationDraft, *, signed: bool) -> DestinationConfig:
         success=draft.success,
         rate_limit=draft.rate_limit,
         consent=draft.consent,
+        ordering=draft.ordering,
     )
 
 

@@ -83,8 +83,8 @@ class Maintenance:
 
     async def _tell(self, last: LastPrune) -> None:
         self.last = last
-        said = encode_json(last).decode()
-        await self._database.write(lambda connection: self._database.announce(connection, PRUNED, {said}))
+        if self._database.shared:
+            await self._database.tell(PRUNED, {encode_json(last).decode()})
 
     async def _make_days(self) -> None:
         if self._partitions is not None:

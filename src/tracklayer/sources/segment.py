@@ -82,7 +82,7 @@ def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
     key = body.get("writeKey")
     write_key = key if isinstance(key, str) else None
     if kind is not None:
-        call = {**body, "type": kind}
+        call = {**_keyless(body), "type": kind}
         return Calls(write_key, [_asking(call) if gpc else call])
     items = body.get("batch")
     if not isinstance(items, list):
@@ -92,8 +92,13 @@ def read_calls(raw: bytes, kind: str | None, *, gpc: bool = False) -> Calls:
             f"the batch has {len(items)} calls: expected at most {BATCH_CALLS}", code="too_many", pointer="/batch"
         )
     around = {name: body[name] for name in ("context", "integrations", "sentAt") if body.get(name) is not None}
-    calls = [_within(item, around) for item in items]
+    calls = [_within(_keyless(item) if isinstance(item, dict) else item, around) for item in items]
     return Calls(write_key, [_asking(call) for call in calls] if gpc else calls)
+
+
+def _keyless(call: dict[str, Json]) -> dict[str, Json]:
+    """A call as it is kept where it is rejected: a write key is shown once, and not to whoever reads what was sent."""
+    return {name: value for name, value in call.items() if name != "writeKey"}
 
 
 def _within(item: Json, around: dict[str, Json]) -> Json:

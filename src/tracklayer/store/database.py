@@ -61,6 +61,10 @@ class Database(ABC):
     def many(self, texts: Collection[str]) -> object:
         """The value of a parameter of `one_of`, as the driver takes it."""
 
+    async def tell(self, topic: str, names: Collection[str]) -> None:
+        """Announce something that no change of the store goes with. Raises `Unavailable`."""
+        await self.write(lambda connection: self.announce(connection, topic, names))
+
     @property
     @abstractmethod
     def next_position(self) -> ColumnElement[int]:

@@ -145,27 +145,22 @@ class History:
     async def attempts(self, delivery_id: str) -> list[Attempt]:
         """Every attempt of one delivery, in order."""
         statement = select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.number)
+        return await self._database.read(lambda connection: [_attempt(row) for row in connection.execute(statement)])
+
+    async def last_attempts(self, delivery_ids: Sequence[str]) -> dict[str, Attempt]:
+        """The last attempt of each of these deliveries; none where nothing was tried."""
+        statement = select(attempts).where(attempts.c.delivery_id.in_(delivery_ids)).order_by(attempts.c.number)
         return await self._database.read(
-            lambda connection: [
-                Attempt(
-                    number=row.number,
-                    version=row.version,
-                    started_at=row.started_at,
-                    action=row.action,
-                    rule=row.rule,
-                    status_code=row.status_code,
-                    error_kind=row.error_kind,
-                    error=row.error,
-                    record=_decode_record(row.record),
-                )
-                for row in connection.execute(statement)
-            ]
+            lambda connection: {row.delivery_id: _attempt(row) for row in connection.execute(statement)}
         )
 
     async def kept_request(self, delivery_id: str) -> KeptRequest | None:
         """The request of the last failed attempt, as it was sent."""
-        kept = await self._database.read(lambda connection: read_kept_requests(connection, [delivery_id]))
-        return kept.get(delivery_id)
+        return (await self.kept_requests([delivery_id])).get(delivery_id)
+
+    async def kept_requests(self, delivery_ids: Sequence[str]) -> dict[str, KeptRequest]:
+        """The same of each of these deliveries."""
+        return await self._database.read(lambda connection: read_kept_requests(connection, delivery_ids))
 
     async def _count(self, rows: Select[Any]) -> int:
         statement = select(func.count()).select_from(rows.subquery())
@@ -178,6 +173,20 @@ class History:
     async def _one_event(self, statement: Select[Any]) -> StoredEvent | None:
         row = await self._database.read(lambda connection: connection.execute(statement).first())
         return None if row is None else read_event(row)
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    return Attempt(
+        number=row.number,
+        version=row.version,
+        started_at=row.started_at,
+        action=row.action,
+        rule=row.rule,
+        status_code=row.status_code,
+        error_kind=row.error_kind,
+        error=row.error,
+        record=_decode_record(row.record),
+    )
 
 
 _DELIVERY = tuple(deliveries.c[name] for name in StoredDelivery.__struct_fields__)

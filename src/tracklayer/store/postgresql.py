@@ -145,7 +145,7 @@ class PostgresDatabase(Database):
 
     def announce(self, connection: Connection, topic: str, names: Collection[str]) -> None:
         """See `Database`; heard by `store.listening`."""
-        self._notify.run(connection, [{"said": f"{topic} {name}"} for name in sorted(names)])
+        self._notify.run(connection, [{"said": f"{topic} {name}"} for name in names])
 
     async def migrate(self) -> None:
         """See `Database`."""

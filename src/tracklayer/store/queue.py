@@ -105,7 +105,7 @@ class Queue:
             self._insert_deliveries.run(connection, rows)
             ordered = ({"of": new.id} for item in fresh for new in item.deliveries if new.order_key is not None)
             self._number.run(connection, ordered)
-            self._database.announce(connection, DUE, _for_others(fresh))
+            self._database.announce(connection, DUE, sorted(_for_others(fresh)))
             return answers
 
         return await self._database.write(work) if items else []
@@ -147,7 +147,7 @@ class Queue:
             ours = self._ours(connection, delivery_ids)
             if ours:
                 released = _RELEASE.where(deliveries.c.id.in_(ours)).returning(deliveries.c.destination_id)
-                self._database.announce(connection, DUE, set(connection.execute(released).scalars()))
+                self._database.announce(connection, DUE, sorted(set(connection.execute(released).scalars())))
 
         if delivery_ids:
             await self._database.write(work)
@@ -280,7 +280,7 @@ class Queue:
         def work(connection: Connection) -> list[str]:
             changed = connection.execute(statement).all()
             if values["state"] == DeliveryState.PENDING.value:
-                self._database.announce(connection, DUE, {destination_id for _, destination_id in changed})
+                self._database.announce(connection, DUE, sorted({destination_id for _, destination_id in changed}))
             return [delivery_id for delivery_id, _ in changed]
 
         return await self._database.write(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, select, text
 
 from tracklayer.identity import first_id
 from tracklayer.store.database import Database
@@ -69,12 +69,18 @@ def _by_rowid(connection: Connection, first_day: int) -> tuple[dict[str, int], i
     """On SQLite rows are numbered as they come, so the first and the last tell how many there are between them."""
     rows = {}
     for table in (events, kept_requests):
-        first, last = (select(of(literal_column("rowid"))).select_from(table) for of in (func.min, func.max))
-        least, most = connection.execute(first).scalar(), connection.execute(last).scalar()
-        rows[table.name] = 0 if most is None else most - least + 1
+        first, last = _numbers(connection, table)
+        rows[table.name] = last - first + 1
     begin = connection.execute(_first_of(_ROWID, events.c.pk >= first_id("evt", first_day * DAY))).scalar()
-    last_event = connection.execute(select(func.max(_ROWID)).select_from(events)).scalar()
-    return rows, 0 if begin is None else last_event - begin + 1
+    return rows, 0 if begin is None else _numbers(connection, events)[1] - begin + 1
+
+
+def _numbers(connection: Connection, table: Table) -> tuple[int, int]:
+    """Of the first row and the last; each a look of its own, as only that is quick."""
+    number: ColumnElement[int] = literal_column("rowid")
+    first = connection.execute(select(func.min(number)).select_from(table)).scalar()
+    last = connection.execute(select(func.max(number)).select_from(table)).scalar()
+    return (first, last) if first is not None and last is not None else (1, 0)
 
 
 def _estimates(connection: Connection, first_day: int) -> tuple[dict[str, int], int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -48,6 +48,7 @@ class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
     success: Success | None
     rate_limit: RateLimit | None
     consent: Consent | None
+    ordering: Literal["per_user"] | None
     created_at: str
     updated_at: str
     warnings: list[str] = msgspec.field(default_factory=list)
@@ -74,6 +75,7 @@ def destination_view(destination: Destination, now: float, warnings: Sequence[st
         success=config.success,
         rate_limit=config.rate_limit,
         consent=config.consent,
+        ordering=config.ordering,
         created_at=rfc3339(record.created_at),
         updated_at=rfc3339(record.updated_at),
         warnings=list(warnings),

@@ -52,7 +52,7 @@ _CODES = {
         "refused address", "The receiver has a private address, which TRACKLAYER_ALLOW_NETWORKS does not allow.",
         ("transport",),
     ),
-    "render": Meaning("render", "The template could not make a body of this event.", ("template",)),
+    "render": Meaning("render", "The request could not be rendered from this event.", ("template", "transport")),
     "validate": Meaning("validate", "The rendered request is not one that may be sent.", ("template",)),
     "unknown": Meaning("unknown", "The cause was not recorded.", ("wait",)),
 }  # fmt: skip
@@ -76,6 +76,11 @@ def meaning(cause: str) -> Meaning:
     return Meaning(cause, "The attempt failed.", ("wait",))
 
 
+def mends_of(cause: str, error: str | None) -> Sequence[Mend]:
+    """Where a cause is mended, the likeliest first; `error`: what one attempt said of it."""
+    return ("secret", "transport") if cause == "render" and _LACKING in (error or "") else meaning(cause).mends
+
+
 def ways(destination_id: str, mends: Sequence[Mend], *, event_id: str | None, back: str) -> list[Way]:
     """Where a cause is mended, the likeliest first; the editor has this very event as its sample, and leads `back`."""
     returning = f"return={quote(back, safe='')}"
@@ -96,5 +101,6 @@ def field_to_change(cause: str) -> str:
     return _FIELDS.get(cause) or next((_FIELD_OF[mend] for mend in mends if mend in _FIELD_OF), "")
 
 
+_LACKING = "there is no secret "  # as the renderer says it
 _FIELDS = {"405": "method", "415": "headers", "429": "rate", "timeout": "timeout", SUCCESS_RULE: "body_equals"}
 _FIELD_OF: dict[Mend, str] = {"secret": "headers", "transport": "url", "template": "template"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +69,9 @@ class Renderer:
             "moment_text": words.moment_text,
             "pretty": words.pretty,
             "sentence": words.sentence,
+            "masked": words.masked,
+            "scheme_name": words.scheme_name,
+            "rate": words.rate,
             "zip": lambda left, right: list(zip(left, right, strict=True)),
             "chart_line": _chart_line,
         }
@@ -135,9 +138,9 @@ def see(request: Request[Any, Any, Any], path: str) -> Response[str]:
     return Response("", status_code=303, headers={"Location": path})
 
 
-def _chart_line(line: tuple[str, str, Sequence[float | None]]) -> dict[str, object]:
-    label, colour, values = line
-    return {"label": label, "color": colour, "values": values}
+def _chart_line(line: tuple[Any, ...]) -> dict[str, object]:
+    label, colour, values, *how = line
+    return {"label": label, "color": colour, "values": values, **({"isDashed": True} if how == ["dashed"] else {})}
 
 
 def inside(path: str, otherwise: str = "/") -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from tracklayer.delivery.limits import PROFILES
+from tracklayer.delivery.redact import REDACTED
 from tracklayer.model.delivery import DeliveryState
+from tracklayer.model.destination import RateLimit
 from tracklayer.model.event import Json, encode_json
 from tracklayer.model.moment import rfc3339
 from tracklayer.store.history import StoredDelivery
@@ -28,6 +31,9 @@ ICONS = {
     "skipped": "minus",
 }
 """State → the icon of its badge; the class of the badge is the state itself."""
+
+SCHEMES = {"tracklayer": "TrackLayer (HMAC-SHA256)", "standard-webhooks": "Standard Webhooks"}
+PROFILE_NAMES = {"chatops": "Chatops webhook", "internal": "Internal service", "warehouse": "Warehouse collector"}
 
 
 def state_of(delivery: StoredDelivery, *, sending: bool = False) -> str:
@@ -87,6 +93,24 @@ def size(amount: int) -> str:
     while scaled >= 1024 and (larger := next(units, None)):
         scaled, unit = scaled / 1024, larger
     return f"{scaled:.1f}{_THIN}{unit}"
+
+
+def masked(hint: str) -> str:
+    """The hint of a secret, `…3b27`, as every other secret is shown: `••••3b27`."""
+    return REDACTED + hint.removeprefix("…")
+
+
+def scheme_name(scheme: str) -> str:
+    """How requests are signed."""
+    return SCHEMES[scheme]
+
+
+def rate(limit: RateLimit) -> str:
+    """A rate limit: the profile's name as the editor has it, and its number."""
+    name = f"{PROFILE_NAMES[limit.profile]}, " if limit.profile else ""
+    pace = limit.events_per_second if limit.events_per_second is not None else PROFILES.get(limit.profile or "")
+    burst = f", {limit.burst:g} at once" if limit.burst is not None else ""
+    return f"{name}{pace:g} events a second{burst}"
 
 
 def sentence(detail: str) -> str:

@@ -34,8 +34,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 async def groups_of(service: Service, workspace_id: str, causes: Sequence[Cause]) -> list[Group]:
     """Every cause as a group, in the same order."""
     destinations = {each.id: each for each in service.destinations.all(workspace_id)}
+    letters = await service.dead_letters.some(workspace_id, [each.example for each in causes[:DETAILED]])
     return [
-        await _group(service, workspace_id, each, destinations, detailed=place < DETAILED)
+        await _group(service, workspace_id, each, destinations, letters.get(each.example), detailed=place < DETAILED)
         for place, each in enumerate(causes)
     ]
 
@@ -46,7 +47,13 @@ def query_of(values: Mapping[str, str]) -> str:
 
 
 async def _group(
-    service: Service, workspace_id: str, cause: Cause, destinations: Mapping[str, Destination], *, detailed: bool
+    service: Service,
+    workspace_id: str,
+    cause: Cause,
+    destinations: Mapping[str, Destination],
+    letter: DeadLetter | None,
+    *,
+    detailed: bool,
 ) -> Group:
     destination = destinations.get(cause.destination_id)
     hours = await service.dead_letters.sparkline(workspace_id, cause.destination_id, cause.cause) if detailed else []
@@ -58,7 +65,6 @@ async def _group(
         query=query_of({"destination_id": cause.destination_id, "cause": cause.cause}),
         hours=[(0, count) for count in hours],
     )
-    letter = await newest_letter(service, workspace_id, cause) if detailed else None
     if letter is None:
         return group
     body = letter.request.body if letter.request else None

@@ -13,7 +13,7 @@ from tracklayer.operate.replays import Replay
 from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
 from tracklayer.web.console.access import signed_in, visitor
-from tracklayer.web.console.causes import Way, ways
+from tracklayer.web.console.causes import Way, mends_of, ways
 from tracklayer.web.console.pages.dead_letter_groups import Group, groups_of, newest_letter, query_of
 from tracklayer.web.console.pages.delivery_rows import row_facts
 from tracklayer.web.console.rendering import is_fragment, render, see
@@ -135,8 +135,9 @@ def _ways(group: Group, letter: DeadLetter | None, request: AnyRequest) -> list[
     if group.destination is None:
         return []
     event_id = letter.delivery.event_id if letter else None
+    error = letter.last.error if letter and letter.last else None
     back = f"{request.url.path}?{request.url.query}"
-    return ways(group.destination.id, group.meaning.mends, event_id=event_id, back=back)
+    return ways(group.destination.id, mends_of(group.cause.cause, error), event_id=event_id, back=back)
 
 
 def _progress(request: AnyRequest, service: Service, replay: Replay) -> Response[str]:

@@ -16,11 +16,12 @@ from tracklayer.model.work import Attempt, KeptRequest
 from tracklayer.operate.curl import curl_command
 from tracklayer.service import Service
 from tracklayer.store.history import UNKNOWN, StoredDelivery
-from tracklayer.web.console.causes import Mend, Way, meaning, ways
+from tracklayer.web.console.causes import Mend, Way, meaning, mends_of, ways
 from tracklayer.web.console.pages.delivery_timeline import Line, Part, line_of, parts_of
 from tracklayer.web.console.words import duration, pretty, sentence, state_of
 
 ATTEMPT_HEADER = "x-tracklayer-attempt"
+AT_ONCE = 0.001  # seconds; below it nobody waited
 LONGEST_PRETTY = 64 * 1024  # characters
 
 
@@ -89,7 +90,7 @@ async def tell(service: Service, workspace_id: str, delivery_id: str) -> Story:
             _attempt(each, attempts[index - 1] if index else None, delivery, sent)
             for index, each in enumerate(attempts)
         ],
-        line=line_of(delivery.created_at, attempts, due_at),
+        line=line_of(delivery.created_at, attempts, due_at) if due_at or any(map(_took_time, attempts)) else None,
         sent=sent,
     )
 
@@ -130,6 +131,11 @@ def _outcome(attempt: Attempt, delivery: StoredDelivery) -> str:
     return "dead" if gave_up and attempt.number == delivery.attempts else "retrying"
 
 
+def _took_time(attempt: Attempt) -> bool:
+    """False for one that ended before anything was sent: its template failed, or its address is refused."""
+    return attempt.record.timings.total_ms > 0
+
+
 def _number(request: KeptRequest) -> int | None:
     told = next((value for name, value in request.headers if name.lower() == ATTEMPT_HEADER), "")
     return int(told) if told.isdecimal() else None
@@ -138,6 +144,8 @@ def _number(request: KeptRequest) -> int | None:
 def _waited(attempt: Attempt, before: Attempt | None, delivery: StoredDelivery) -> str:
     since = delivery.created_at if before is None else before.started_at + before.record.timings.total_ms / 1000
     gap = duration(max(0.0, attempt.started_at - since))
+    if before is None and attempt.started_at - since < AT_ONCE:
+        return "At once"
     return f"{gap} after it was accepted" if before is None else f"{gap} after attempt {before.number}"
 
 
@@ -193,7 +201,7 @@ def _dead(delivery: StoredDelivery, destination: Destination | None, last: Attem
     found = meaning(cause)
     title = f"{_failure(last)} from {host}" if last and last.status_code else f"Not delivered to {host}: {found.name}"
     said = [found.sentence, _sentence(last.error if last else None), _sentence(delivery.reason)]
-    ways = _ways(delivery, found.mends) if destination else ()
+    ways = _ways(delivery, mends_of(cause, last.error if last else None)) if destination else ()
     return Headline(kind="error", title=title, sentence=" ".join(filter(None, said)), ways=ways)
 
 

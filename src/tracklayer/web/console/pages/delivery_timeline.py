@@ -12,9 +12,11 @@ from tracklayer.model.work import Attempt
 from tracklayer.web.console.words import duration, milliseconds
 
 START, END = 2.0, 98.0  # percent of the width at which the line begins and ends
-ROOM = 24.0  # percent of the line that a label needs, in a drawer on a phone
-ROWS = 2
+ROOM = 20.0  # percent of the line that a label needs, in a drawer on a phone
+LAST_ROOM = 25.0  # … and beside the last one, which ends where the line does
+ROWS = 3
 LONG = 20.0  # seconds; a longer line is drawn on a logarithmic scale, or its first attempts would be one dot
+BESIDE = 3.0  # percent of the line; what was sent this soon needs no label beside that of the acceptance
 THINNEST = 0.6  # percent of a bar that is still seen
 
 
@@ -119,9 +121,11 @@ def _marks(spots: Sequence[tuple[str, float, float, str, str]], scale: _Scale) -
     marks = []
     for number, (kind, begin, end, label, said) in enumerate(spots):
         place, after = scale.place(begin), scale.place(end)
-        free = END - ROOM if number != last else END  # the first row keeps room for the last label
+        free = END - LAST_ROOM if number != last else END  # the first row keeps room for the last label
         rows = [row for row in range(ROWS) if place - taken[row] >= ROOM and (row > 0 or place <= free)]
         row = rows[0] if rows else 0 if number == last else None
+        if 0 < number < last and place - START < BESIDE:
+            row = None
         if row is not None:
             taken[row] = place
         marks.append(

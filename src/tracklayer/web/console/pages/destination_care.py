@@ -66,7 +66,7 @@ class DestinationCarePages(Controller):
             "destinations/version.html",
             **frame_of(service, destination),
             number=number,
-            old=proposed.plan.config,
+            proposed=config_json(proposed.plan.config),
             diff=_config_diff(config_json(destination.plan.config), config_json(proposed.plan.config)),
             comparison=comparison,
         )

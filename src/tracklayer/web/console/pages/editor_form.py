@@ -27,7 +27,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "template": ("template", "on_missing", "body_schema"),
     "retry": (
         "attempts", "backoff", "jitter", "retried", "dead", "body_equals", "body_contains", "success_json", "otherwise",
-        "rate", "events_per_second", "burst",
+        "rate", "events_per_second", "burst", "ordering",
     ),
     "test": ("note",),
 }  # fmt: skip
@@ -44,6 +44,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "success": ("body_equals", "body_contains", "success_json", "otherwise"),
     "rate_limit": ("rate", "events_per_second", "burst"),
     "consent": ("consent_requires", "when_unknown"),
+    "ordering": ("ordering",),
 }
 """Field of the draft → the fields of the form that it is made of."""
 
@@ -109,6 +110,7 @@ def values_of(config: DestinationConfig) -> Values:
         "rate": "" if rate is None else rate.profile or "number",
         "events_per_second": "" if rate is None or rate.events_per_second is None else str(rate.events_per_second),
         "burst": "" if rate is None or rate.burst is None else str(rate.burst),
+        "ordering": config.ordering or "",
         "note": "",
     }
 
@@ -135,6 +137,7 @@ def read(values: Values, standing: DestinationConfig | None) -> Read:
         "success": reader.success(),
         "rate_limit": reader.rate_limit(),
         "consent": _consent(values),
+        "ordering": values["ordering"] or None,
         "note": values["note"].strip() or None,
     }
     if standing is not None:

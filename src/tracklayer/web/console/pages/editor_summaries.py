@@ -14,6 +14,8 @@ from tracklayer.web.console.pages.forms import read_json
 from tracklayer.web.console.pages.retry_timeline import Timeline, timeline
 from tracklayer.web.console.words import duration
 
+NO_BREAK, MAY_BREAK = "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH SPACE}"
+
 
 def summaries(values: Values, *, signed: bool) -> dict[str, str]:
     """Each step in one line; empty where there is nothing to say yet."""
@@ -34,7 +36,7 @@ def _transport_line(values: Values, *, signed: bool) -> str:
         return ""
     count = _length(values["headers"])
     headers = [f"{count} header{'s' if count != 1 else ''}"] if count else []
-    return " · ".join([f"{values['method']} {host}", *headers, "signed" if signed else "not signed"])
+    return _line(f"{values['method']} {host}", *headers, "signed" if signed else "not signed")
 
 
 def _filter_line(values: Values) -> str:
@@ -49,15 +51,13 @@ def _filter_line(values: Values) -> str:
         for key, value in found.items()
     ]
     consent = [f"needs {values['consent_requires'].strip()}"] if values["consent_requires"].strip() else []
-    return " · ".join([*(keys or ["every event"]), *consent])
+    return _line(*(keys or ["every event"]), *consent)
 
 
 def _template_line(values: Values) -> str:
     lines = values["template"].strip().count("\n") + 1
     shape = f"{lines} line{'s' if lines != 1 else ''}" if values["template"].strip() else "the canonical event"
-    return " · ".join(
-        [shape, f"missing: {values['on_missing']}", *(["schema"] if values["body_schema"].strip() else [])]
-    )
+    return _line(shape, f"missing: {values['on_missing']}", *(["schema"] if values["body_schema"].strip() else []))
 
 
 def _retry_line(values: Values) -> str:
@@ -65,10 +65,16 @@ def _retry_line(values: Values) -> str:
     if drawn is None:
         return ""
     retries = len(drawn.marks) - 1
-    line = f"{retries} retr{'y' if retries == 1 else 'ies'} in {duration(drawn.gives_up)}" if retries else "no retry"
+    gives_up = duration(drawn.gives_up).replace(" ", NO_BREAK)
+    line = f"{retries} retr{'y' if retries == 1 else 'ies'} in {gives_up}" if retries else "no retry"
     rate = values["rate"]
     pace = f"{PROFILES[rate]:g}" if rate in PROFILES else values["events_per_second"].strip() if rate else ""
-    return f"{line} · {pace}/s" if pace else line
+    return _line(line, *([f"{pace}/s"] if pace else []))
+
+
+def _line(first: str, *others: str) -> str:
+    """The parts of a summary; only the first one, which may be long, is broken: a host behind its dots."""
+    return " · ".join([first.replace(".", f".{MAY_BREAK}"), *(each.replace(" ", NO_BREAK) for each in others)])
 
 
 def _length(headers: str) -> int:
