@@ -24,7 +24,8 @@ from tracklayer.store.retention import BESIDE, Cutoffs, delivery_stays, staying
 from tracklayer.store.search import user_keys
 from tracklayer.store.tables import PARTITIONED, deliveries, event_keys, event_users, events, metadata
 
-FEWEST, FIRST, LARGEST = 10, 100, 1000  # rows of one step
+WINDOW = 1000  # keys that are looked at together
+FEWEST, FIRST, LARGEST = 10, 100, 1000  # keys of which one step deletes the rows
 LONG = 0.05  # seconds that a step should not take
 LONGEST_REST = 1.0
 MOVED = 1000  # rows of a day that outlive it by moving elsewhere, at the most
@@ -107,17 +108,29 @@ class Pruner:
             if table == event_users.name:
                 continue  # what is left there goes with its events
             for piece in await self._pieces(table, cutoffs):
-                first = ""
-                async for window in self._windows(piece):
-                    first = min(first or window.keys[0], window.keys[0])
-                    going = await self._going(piece, window, cutoffs, foreseen=dry_run)
-                    if going and dry_run:
-                        pruned.rows[table] += await self._count(piece, going)
-                    elif going:
-                        await self._delete(piece, window.workspace_id, going, cutoffs, pruned)
-                    if report is not None:
-                        report(Progress(table, pruned.rows[table], _share(first, window.keys[-1], piece.end)))
+                await self._walk(piece, cutoffs, pruned, dry_run=dry_run, report=report)
         return pruned
+
+    async def _walk(
+        self, piece: _Piece, cutoffs: Cutoffs, pruned: Pruned, *, dry_run: bool, report: Report | None
+    ) -> None:
+        first = ""
+
+        def tell(key: str) -> None:
+            if report is not None:
+                report(Progress(piece.of, pruned.rows[piece.of], _share(first, key, piece.end)))
+
+        async for window in self._windows(piece):
+            first = min(first or window.keys[0], window.keys[0])
+            going = await self._going(piece, window, cutoffs, foreseen=dry_run)
+            if going and dry_run:
+                pruned.rows[piece.of] += await self._count(piece, going)
+                going = []
+            while going:
+                lot, going = going[: self._lot], going[self._lot :]
+                await self._delete(piece, window.workspace_id, lot, cutoffs, pruned)
+                tell(lot[-1])
+            tell(window.keys[-1])
 
     async def _days(self, table: str, cutoffs: Cutoffs) -> list[Partition]:
         """The days that are over, as far as `cutoffs` goes."""
@@ -157,7 +170,7 @@ class Pruner:
                 statement = select(column).where(column > after, column < piece.end).order_by(column)
                 if of_events:
                     statement = statement.where(piece.part.c.workspace_id == workspace_id)
-                keys = await self._read_keys(statement.limit(self._lot))
+                keys = await self._read_keys(statement.limit(WINDOW))
                 if not keys:
                     break
                 yield _Window(workspace_id, list(dict.fromkeys(keys)))
@@ -224,9 +237,10 @@ class Pruner:
             going = await self._going(piece, window, cutoffs)
             of = piece.part.c
             statement = select(of.event_id).where(of.workspace_id == window.workspace_id)
-            if going:
-                ids = await self._read_keys(statement.where(self._database.one_of(of.pk, "keys")), going)
-                await self._step(partial(self._forget, workspace_id=window.workspace_id, ids=ids, pks=going), pruned)
+            while going:
+                lot, going = going[: self._lot], going[self._lot :]
+                ids = await self._read_keys(statement.where(self._database.one_of(of.pk, "keys")), lot)
+                await self._step(partial(self._forget, workspace_id=window.workspace_id, ids=ids, pks=lot), pruned)
 
     def _forget(self, connection: Connection, *, workspace_id: str, ids: Sequence[str], pks: Sequence[str]) -> Pruned:
         """Forget the ids of events, where they are not those of newer ones by now."""
