@@ -14,8 +14,14 @@ from structlog.testing import capture_logs
 from tests.virtual_time import in_virtual_time
 from tests.world import Outage, World, running, status
 from tracklayer.errors import Unavailable
+from tracklayer.metrics import Metrics
 from tracklayer.model.delivery import DeliveryState
-from tracklayer.operate.maintenance import AGAIN, EVERY, FIRST
+from tracklayer.operate.maintenance import AGAIN, EVERY, FIRST, PRUNED, LastPrune, Maintenance
+from tracklayer.ports import SystemClock
+from tracklayer.settings import Settings
+from tracklayer.store import open_database
+from tracklayer.store.listening import Listening, SharedClock
+from tracklayer.store.retention import retention
 from tracklayer.store.tables import events
 
 DAY = 86_400.0
@@ -120,6 +126,40 @@ async def test_two_at_once_are_one(tmp_path: Path) -> None:
         first, second = await asyncio.gather(*(world.service.maintenance.prune() for _ in range(2)))
         assert (first is None) != (second is None)
         assert await world.service.maintenance.prune() is not None
+
+
+async def test_who_is_told_that_another_process_has_done_it_knows_it_too(fresh_postgres: str) -> None:
+    """Over PostgreSQL's own announcements."""
+    heard = asyncio.Event()
+    databases = [open_database(fresh_postgres) for _ in range(2)]
+    clock, kept = SystemClock(), retention(Settings())
+    one, other = (Maintenance(each, kept, clock, Metrics()) for each in databases)
+
+    def hear(topic: str, about: str) -> None:
+        if topic == PRUNED:
+            other.hear(about)
+            heard.set()
+
+    async def resume() -> None:
+        raise AssertionError("the connection was not lost")
+
+    listening = Listening(fresh_postgres, SharedClock(), hear, resume)
+    await listening.start()
+    await one.prune()
+    await asyncio.wait_for(heard.wait(), 30)
+    await listening.stop()
+    for each in databases:
+        await each.close()
+
+    assert one.last is not None
+    assert other.last == one.last
+
+
+@in_virtual_time
+async def test_what_another_process_announces_is_passed_on(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        world.service._hearing.hear(PRUNED, '{"at":5.0,"rows":7}')
+        assert (await world.service.storage.facts()).pruned == LastPrune(at=5.0, rows=7)
 
 
 @in_virtual_time

@@ -59,6 +59,17 @@ async def test_today_and_the_next_days_are_made_ahead_and_only_once(database: Da
     assert await database.read(differences) == []
 
 
+async def test_one_process_at_a_time_has_the_turn_and_another_may_have_it_after(
+    database: Database, postgres_url: str
+) -> None:
+    other = open_database(postgres_url)
+    async with database.turn(1) as mine, other.turn(1) as theirs, other.turn(2) as another:
+        assert (mine, theirs, another) == (True, False, True)
+    async with other.turn(1) as theirs:
+        assert theirs
+    await other.close()
+
+
 async def test_processes_that_make_days_at_once_do_not_fail(database: Database, postgres_url: str) -> None:
     other = open_database(postgres_url)
     made = await asyncio.gather(Partitions(database, Clock()).ensure(), Partitions(other, Clock()).ensure())

@@ -280,8 +280,10 @@ async def test_pruning_walks_keys_and_looks_up_what_stays(
     path: Path, database: Database, statements: list[str]
 ) -> None:
     item = acceptance(user={"external_id": "u_1"})
-    await Queue(database, worker="wrk_1", dedup_window=WINDOW).accept([item])
-    await Queue(database, worker="wrk_1", dedup_window=WINDOW).settle([settlement(only_delivery(item))])
+    queue = Queue(database, worker="wrk_1", dedup_window=WINDOW)
+    await queue.accept([item])
+    await queue.claim("dst_1", 1, now=NOW, lease_until=NOW + LEASE)
+    await queue.settle([settlement(only_delivery(item))])
     statements.clear()
 
     pruned = await Pruner(database, SystemClock()).prune(retention(Settings()).cutoffs(NOW + 100 * 86_400))

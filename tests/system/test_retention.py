@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.console.client import first_person, invited_person
 from tests.fleet import api_of, host
 from tests.harness import ReceiverThread, ServerProcess, wait_until
 from tests.store.test_pruning import DEAD, DELIVERED, MIDNIGHT, PENDING, Clock, Contents, Made, Told, contents, store
@@ -18,7 +19,7 @@ from tracklayer.store.partitions import AHEAD, DAY, Partition, Partitions
 from tracklayer.store.tables import PARTITIONED
 
 SOON = (
-    "import sys; from tracklayer.operate import maintenance; maintenance.FIRST = maintenance.EVERY = 0.5;"
+    "import sys; from tracklayer.operate import maintenance as m; m.FIRST = 2.0; m.EVERY = m.AGAIN = 0.5;"
     "from tracklayer.cli import main; sys.argv = ['tracklayer', 'serve']; main()"
 )
 
@@ -56,7 +57,10 @@ def test_two_processes_prune_what_is_old_while_they_work(
         hosts = [host(tmp_path / f"host{number}", fresh_postgres, "all") for number in (1, 2)]
         for each in hosts:
             each.program = ("-c", SOON)
-            running.enter_context(each)
+            each.start(ready=False)
+            running.callback(each.stop)
+        for each in hosts:
+            wait_until(each.is_ready, what="both to be ready")
         api = api_of(hosts[0])
         made(api, "now", receiver.url + "/retention")
         send_all(api, [f"ord_{number}" for number in range(100)])
@@ -68,7 +72,9 @@ def test_two_processes_prune_what_is_old_while_they_work(
             return {table: sum(each.get(table, 0) for each in both) for table in removed} == removed
 
         wait_until(done, 60, what="both to have removed what is old, each row once")
-        assert not [line for each in hosts for line in each.log_lines("not_pruned")]
+        both = [first_person(hosts[0]), invited_person(hosts[1], "kim@example.com")]
+        pages = [each.get("/settings/workspace").words for each in both]
+        assert all("Last pruned" in words and "not since this process" not in words for words in pages), pages
 
     assert set(event_ids(receiver.on("/retention")).values()) == {1}
     stored, days = asyncio.run(left(fresh_postgres))

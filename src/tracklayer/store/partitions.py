@@ -152,9 +152,9 @@ def _make(connection: Connection, missing: Sequence[Partition]) -> None:
     for each in missing:
         connection.execute(text(f"CREATE TABLE {each.name} (LIKE {table} INCLUDING ALL)"))
     _give_up_soon(connection)
-    # Whoever inserts waits here: behind the next lock it would have chosen the default partition already.
-    connection.execute(text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
-    connection.execute(text(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE"))
+    # Everybody waits here. Who waits for the default partition alone, as attaching would have it, has already chosen it
+    # for what he inserts, which then fails, or has already listed where to look, and misses what moves.
+    connection.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
     for each in missing:
         connection.execute(_taking(each))
         connection.execute(
