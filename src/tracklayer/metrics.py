@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from tracklayer.store.queue import Backlog
+from tracklayer.store.tables import PARTITIONED
 from tracklayer.store.volume import Volume
 
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -66,7 +67,7 @@ class Metrics(Collector):
         self.commit_seconds = Histogram()
         self.late_settlements = 0  # ends of attempts whose lease another process had taken over
         self.enrichment_failures: Counter[str] = Counter()
-        self.pruned_rows: Counter[str] = Counter()  # by table
+        self.pruned_rows: Counter[str] = Counter(dict.fromkeys(PARTITIONED, 0))  # by table
         self._destinations: dict[str, DestinationMetrics] = {}
         self._found: list[Metric] = []  # what the store says
         self._registry = CollectorRegistry()
