@@ -10,7 +10,7 @@ RUN  := $(VENV)/run.stamp
 DEV  := $(VENV)/dev.stamp
 ASSETS := hatch_build.py $(shell find frontend -type f -not -path 'frontend/node_modules/*' -not -path 'frontend/tests/*')
 
-.PHONY: help demo run test check format bench fuzz soak kill-test docs screenshots assets lock clean
+.PHONY: help demo run test check format bench fuzz soak kill-test failures docs screenshots assets lock clean
 
 help:
 	@echo "make demo [ONCE=1]   see events delivered to a local receiver"
@@ -18,7 +18,7 @@ help:
 	@echo "make test            every test, with branch coverage"
 	@echo "make check           format, lint, types, layers"
 	@echo "make bench           the numbers of docs/performance.md"
-	@echo "make fuzz | soak | kill-test   slow proofs"
+	@echo "make fuzz | soak | kill-test | failures   slow proofs"
 	@echo "make screenshots     every page of the console, in build/screenshots"
 	@echo "make assets          the console's scripts and styles, which every other target builds too when they have changed"
 	@echo "make format | docs | lock | clean"
@@ -54,6 +54,9 @@ soak: $(DEV)
 
 kill-test: $(DEV)
 	@$(PY) -m tests.kill_test $(ARGS)
+
+failures: $(DEV)
+	@TRACKLAYER_TEST_OUTAGE=$(or $(OUTAGE),30) $(PY) -m pytest tests/system/many -s $(ARGS)
 
 docs: $(DEV)
 	$(PY) -m tests.settings_page

@@ -66,6 +66,7 @@ class ServerProcess:
     """
 
     program: Sequence[str] = ("-m", "tracklayer", "serve")  # what Python runs
+    within: Sequence[str] = ()  # a command that runs Python in surroundings of its own, as its own process: `env A=1`
     measured = False  # whether its coverage counts
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
@@ -82,7 +83,7 @@ class ServerProcess:
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.settings['port']}"
+        return f"http://{self.settings.get('host', '127.0.0.1')}:{self.settings['port']}"
 
     @property
     def key(self) -> str:
@@ -105,7 +106,7 @@ class ServerProcess:
         assert self.process is None or self.process.poll() is not None, "the server runs already"
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.program],
+                [*self.within, sys.executable, *self.program],
                 env=environment(self.settings, measured=self.measured),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -46,7 +46,7 @@ class PostgresServer:
         self._folder = folder
         self.data = folder / "data"
         self.port = port or _free_port()
-        self._log = folder / "log"
+        self.log_file = folder / "log"
         self._settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -77,6 +77,19 @@ class PostgresServer:
             "initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"
         )
 
+    def standby(self) -> PostgresServer:
+        """A copy of this server, which runs, that follows it once it is started, until it is promoted."""
+        copy = PostgresServer(durable=True)
+        if copy._as:
+            shutil.chown(copy._folder, **copy._as)
+        address = ("-h", "127.0.0.1", "-p", str(self.port), "-U", USER)
+        self.run("pg_basebackup", *address, "-D", str(copy.data), "-R", "--checkpoint=fast", "--no-sync")
+        return copy
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self.run("pg_ctl", "promote", "-w", "-D", str(self.data))
+
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs to its end, as the server's user."""
         done = subprocess.run(
@@ -87,7 +100,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
-        with self._log.open("ab") as log:
+        with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [BIN / "postgres", "-D", self.data, *options],
                 stdin=subprocess.DEVNULL,
@@ -100,7 +113,7 @@ class PostgresServer:
         asked: list[str | Path] = [BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(asked, check=False).returncode:
             up = self.process.poll() is None and time.monotonic() < end
-            assert up, self._log.read_text(errors="replace")[-3000:]
+            assert up, self.log_file.read_text(errors="replace")[-3000:]
             time.sleep(0.02)
 
     def stop(self, number: int = signal.SIGINT) -> None:

@@ -110,6 +110,7 @@ class Unavailable(TrackLayerError):
 
     code = "unavailable"
     retry_after = 1
+    in_doubt = False  # the connection was lost during the commit: what was to be written may be there all the same
 
 
 def pointer(*path: str | int) -> str:

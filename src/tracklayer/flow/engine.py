@@ -111,6 +111,7 @@ class Engine:
             await self._look()
 
     async def _look(self) -> None:
+        await self._queue.end_doubts()
         for destination_id, at in (await self._queue.due()).items():
             self.notice(destination_id, at)
 
@@ -123,8 +124,8 @@ class Engine:
                 await self._look()
                 if looks % TESTS_EVERY == 0:
                     await self._queue.let_go_of_tests(now=self._clock.now())
-            except Unavailable as error:
-                log.warning("look_failed", error=error.detail)
+            except Exception as error:  # whatever it is, nothing else would look again
+                log.warning("look_failed", error=str(error), exc_info=not isinstance(error, Unavailable))
 
     async def _stops_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):

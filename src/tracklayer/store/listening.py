@@ -72,7 +72,7 @@ class Listening:
         """Connect, read the clock and listen. Raises `Unavailable`."""
         try:
             connection = await self._connect()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _LOST as error:
             raise Unavailable(f"the database cannot be listened to: {error}") from error
         self._running = asyncio.create_task(self._run(connection))
 
@@ -101,8 +101,8 @@ class Listening:
         while True:
             try:
                 await self._until_lost(connection)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("listening_lost", error=str(error) or type(error).__name__)
+            except Exception as error:  # whatever it is, nobody else would listen again
+                _warn("listening_lost", error)
             finally:
                 connection.terminate()
             connection = await self._connect_again()
@@ -126,13 +126,13 @@ class Listening:
             pause = min(LONGEST_PAUSE, 2 * pause)
             try:
                 connection = await self._connect()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("listening_unavailable", error=str(error) or type(error).__name__)
+            except Exception as error:
+                _warn("listening_unavailable", error)
                 continue
             try:
                 await self._resume()
-            except Unavailable as error:
-                log.warning("listening_unavailable", error=error.detail)
+            except Exception as error:
+                _warn("listening_unavailable", error)
                 connection.terminate()
                 continue
             log.info("listening_again")
@@ -146,3 +146,11 @@ class Listening:
     def _told(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         topic, _, about = str(payload).partition(" ")
         self._hear(topic, about)
+
+
+_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+def _warn(what: str, error: Exception) -> None:
+    ours = not isinstance(error, (*_LOST, Unavailable))
+    log.warning(what, error=str(error) or type(error).__name__, exc_info=ours)

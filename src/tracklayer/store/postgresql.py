@@ -7,6 +7,8 @@ event loop and holds nobody up; every transaction has a connection of its own ou
 from __future__ import annotations
 
 import asyncio
+import inspect
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tracklayer.errors import Unavailable
@@ -47,6 +49,7 @@ LOCK_WAIT = 1.0  # seconds that a migration waits for a lock, and again before i
 LOCK_TRIES = 60
 TRIES = 4  # of a transaction that met another one in a deadlock
 CHANNEL = "tracklayer"
+MADE_AT = "made_at"  # what a pooled connection's `info` calls its beginning
 MIGRATING = 500_173_827_947  # the key of the advisory lock that migrations take, one process after the other
 STARTING = 500_173_827_948  # … and the one of processes that start
 
@@ -72,8 +75,12 @@ class PostgresDatabase(Database):
     shared = True
 
     def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
-        """`url` is a SQLAlchemy URL; libpq's `sslmode` is understood, too. No connection is made yet."""
+        """`url` is a SQLAlchemy URL; libpq's `sslmode` is understood, too. No connection is made yet.
+
+        Raises `Unavailable` for a parameter that is not known.
+        """
         self._url = _for_asyncpg(make_url(url))
+        self._silent_at = 0.0  # on the monotonic clock: when the server last gave no answer in time
         self._engine = self._make_engine(connections, COMMAND)
         self._long_engine = self._make_engine(1, LONG_COMMAND)
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -95,14 +102,28 @@ class PostgresDatabase(Database):
                 "server_settings": {**_SESSION, "statement_timeout": f"{command_timeout:.0f}s"},
             },
         )
-
-        @event.listens_for(engine.sync_engine, "before_cursor_execute", retval=True)
-        def _storable(
-            _connection: object, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
-        ) -> tuple[str, Any]:
-            return statement, [self.storable(each) for each in parameters] if many else self.storable(parameters)
-
+        event.listen(engine.sync_engine, "connect", _note_time)
+        event.listen(engine.sync_engine, "checkout", self._refuse_lost)
+        event.listen(engine.sync_engine, "before_cursor_execute", self._make_storable, retval=True)
         return engine
+
+    def _make_storable(
+        self, _connection: object, _cursor: object, statement: str, parameters: Any, _context: object, _many: bool
+    ) -> tuple[str, Any]:
+        many = type(parameters) is list  # the flag is set for rows that Core has joined into one statement, too
+        return statement, [self.storable(each) for each in parameters] if many else self.storable(parameters)
+
+    def _refuse_lost(self, connection: Any, record: Any, _proxy: object) -> None:
+        """Have the pool make a new connection in place of one that the server has closed, or that is older than the
+        last silence: of those that lay idle while the database was away, each would fail somebody's transaction.
+        """
+        if connection.driver_connection.is_closed() or record.info[MADE_AT] < self._silent_at:
+            raise DisconnectionError
+
+    def _fail(self, error: Exception, *, in_doubt: bool = False) -> NoReturn:
+        if isinstance(error, TimeoutError):
+            self._silent_at = time.monotonic()
+        _raise(error, in_doubt=in_doubt)
 
     async def write(self, work: Work[T], *, long: bool = False) -> T:
         """See `Database`."""
@@ -117,13 +138,14 @@ class PostgresDatabase(Database):
 
     async def _write(self, work: Work[T], engine: AsyncEngine) -> T:
         for tried in range(1, TRIES + 1):
+            transaction = _Transaction(engine)
             try:
-                async with _Transaction(engine) as connection:
+                async with transaction as connection:
                     return await connection.run_sync(work)
             except (DBAPIError, asyncpg.PostgresError, *_DRIVER) as error:
                 if _sqlstate(error) in _AGAIN and tried < TRIES:
                     continue
-                _raise(error)
+                self._fail(error, in_doubt=transaction.commits)
         raise AssertionError  # the last try returns or raises
 
     async def read(self, work: Work[T]) -> T:
@@ -132,7 +154,7 @@ class PostgresDatabase(Database):
             async with _Transaction(self._reader) as connection:
                 return await connection.run_sync(work)
         except (DBAPIError, asyncpg.PostgresError, *_DRIVER) as error:
-            _raise(error)
+            self._fail(error)
 
     @property
     def dialect(self) -> Dialect:
@@ -187,14 +209,30 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """See `Database`: an advisory lock on a connection of its own, which ends with it."""
+        """See `Database`: an advisory lock."""
+        async with self._connection() as connection:
+            await connection.execute(f"SELECT pg_advisory_lock({STARTING})", timeout=LONG_COMMAND)
+            yield
+
+    @asynccontextmanager
+    async def turn(self, work: int) -> AsyncIterator[bool]:
+        """See `Database`: an advisory lock."""
+        async with self._connection() as connection:
+            try:
+                mine = await connection.fetchval(f"SELECT pg_try_advisory_lock({work})", timeout=COMMAND)
+            except _BROKEN as error:
+                _raise(error)
+            yield mine
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """One beside the pool, for a lock that ends with it."""
         try:
             connection = await asyncpg.connect(**arguments_of(self._url), timeout=CONNECTING)
         except _BROKEN as error:
             _raise(error)
         try:
-            await connection.execute(f"SELECT pg_advisory_lock({STARTING})", timeout=LONG_COMMAND)
-            yield
+            yield connection
         finally:
             connection.terminate()
 
@@ -207,12 +245,20 @@ class PostgresDatabase(Database):
         question = select(func.pg_database_size(func.current_database()))
         return await self.read(lambda connection: int(connection.execute(question).scalar_one()))
 
+    def unused(self, connection: Connection) -> int:  # noqa: ARG002
+        """See `Database`: VACUUM finds it out later."""
+        return 0
+
     async def close(self) -> None:
         """See `Database`."""
         if self._writes:
             await asyncio.wait(self._writes)
         await self._engine.dispose()
         await self._long_engine.dispose()
+
+
+def _note_time(_connection: object, record: Any) -> None:
+    record.info[MADE_AT] = time.monotonic()
 
 
 _POSITIONS = Sequence("delivery_positions")
@@ -228,6 +274,7 @@ class _Transaction:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._connection = engine.connect()
+        self.commits = False  # whether the server was asked to, and so may have done it
 
     async def __aenter__(self) -> AsyncConnection:
         connection = await self._connection.start()
@@ -238,6 +285,7 @@ class _Transaction:
         connection = self._connection
         try:
             if error is None:
+                self.commits = True
                 await connection.commit()
             elif isinstance(error, Exception) and not isinstance(error, _BROKEN):
                 await connection.rollback()
@@ -262,10 +310,17 @@ def _without_nul(value: object) -> object:
     return [_without_nul(each) for each in value] if type(value) is list else value
 
 
+_PARAMETERS = inspect.signature(asyncpg.connect).parameters.keys() | {"host", "port"}
+_EXPECTED = "expected sslmode, host, port or target_session_attrs"
+_INSTEAD = {"sslrootcert": "the environment's PGSSLROOTCERT names that file"}
+
+
 def _for_asyncpg(url: URL) -> URL:
     query = dict(url.query)
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
+    for name in query.keys() - _PARAMETERS:
+        raise Unavailable(f"the database's URL has {name!r}, which is not known: {_INSTEAD.get(name, _EXPECTED)}")
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
@@ -293,13 +348,15 @@ def _sqlstate(error: BaseException) -> str | None:
     return None
 
 
-def _raise(error: Exception) -> NoReturn:
+def _raise(error: Exception, *, in_doubt: bool = False) -> NoReturn:
     state = _sqlstate(error)
     if state is not None and state.startswith(_OURS):
         raise error
     reason = getattr(error, "orig", None) or error
     said = str(reason).partition("\n")[0] or type(reason).__name__
-    raise Unavailable(f"the database cannot do this now: {said}") from error
+    unavailable = Unavailable(f"the database cannot do this now: {said}")
+    unavailable.in_doubt = in_doubt
+    raise unavailable from error
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

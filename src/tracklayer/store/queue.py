@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, insert, null, or_, select, text, update
 
+from tracklayer.errors import Unavailable
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import encode_json, event_from_json
 from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Settlement, Work
@@ -48,6 +49,7 @@ class Queue:
         self._worker = worker
         self._dedup_window = dedup_window
         self.shared = database.shared
+        self._in_doubt: dict[str, float] = {}  # delivery → until when a commit without an answer may have leased it
         self._facts = FactsReader(database)
         self._profiles = ProfileWriter(database)
         self._keys = EventKeys(database, window=dedup_window)
@@ -93,11 +95,13 @@ class Queue:
         self, items: Sequence[Incoming], complete: Callable[[list[Incoming], Memory], Sequence[Acceptance]]
     ) -> list[Accepted]:
         """As `accept`, with events that `complete` makes whole within the transaction: only those that are new."""
+        made: list[NewDelivery] = []
 
         def work(connection: Connection) -> list[Accepted]:
             known, taken = self._keys.look(connection, items)
             answers, new = _deduplicate(items, known, self._dedup_window)
             fresh = complete(new, Memory(connection, self._facts, self._profiles))
+            made[:] = (new for item in fresh for new in item.deliveries)
             self._insert_events.run(connection, map(_event_row, fresh))
             self._keys.write(connection, (item for item in fresh if item.pk not in taken))
             self._insert_users.run(connection, (row for item in fresh for row in _user_rows(item)))
@@ -108,20 +112,50 @@ class Queue:
             self._database.announce(connection, DUE, sorted(_for_others(fresh)))
             return answers
 
-        return await self._database.write(work) if items else []
+        if not items:
+            return []
+        try:
+            return await self._database.write(work)
+        except Unavailable as error:
+            if error.in_doubt:
+                self._in_doubt |= {new.id: new.lease_until for new in made if new.lease_until is not None}
+            raise
 
     async def claim(self, destination_id: str, limit: int, *, now: float, lease_until: float) -> list[Work]:
         """Lease up to `limit` due deliveries of one destination, the longest due first."""
+        found: list[Work] = []
 
         def work(connection: Connection) -> list[Work]:
             due = {"destination": destination_id, "now": now, "most": limit}
-            found = _work(connection, self._select_due.all(connection, due), lease_until)
+            found[:] = _work(connection, self._select_due.all(connection, due), lease_until)
             if found:
                 ids = self._database.many([each.delivery_id for each in found])
                 self._lease.run(connection, [{"ids": ids, "owner": self._worker, "until": lease_until}])
             return found
 
-        return await self._database.write(work)
+        try:
+            return await self._database.write(work)
+        except Unavailable as error:
+            if error.in_doubt:
+                self._in_doubt |= {each.delivery_id: lease_until for each in found}
+            raise
+
+    async def end_doubts(self) -> None:
+        """Give back what a commit without an answer has leased to this worker, which knows nothing of it."""
+        doubts = self._in_doubt.copy()
+
+        def work(connection: Connection) -> None:
+            released: set[str] = set()
+            for delivery_id, lease_until in doubts.items():
+                ours = deliveries.c.lease_owner == self._worker, deliveries.c.available_at == lease_until
+                statement = _RELEASE.where(deliveries.c.id == delivery_id, *ours).returning(deliveries.c.destination_id)
+                released.update(connection.execute(statement).scalars())
+            self._database.announce(connection, DUE, sorted(released))
+
+        if doubts:
+            await self._database.write(work)
+            for delivery_id in doubts:
+                del self._in_doubt[delivery_id]
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """End leases: write each delivery's new state with its attempt, and keep the request of a failed one.
