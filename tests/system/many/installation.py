@@ -165,7 +165,7 @@ class Installation:
 
     def delete(self, destination_id: str) -> None:
         """Delete a destination, so that the next test's events do not go there."""
-        answer = self.hosts[0].api.delete(f"/v1/destinations/{destination_id}")
+        answer = self.hosts[0].api.delete(f"/v1/destinations/{destination_id}?deliveries=discard")
         assert answer.status == 200, answer
         self._destinations.remove(destination_id)
 
