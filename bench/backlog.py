@@ -37,6 +37,7 @@ class Drained:
     deliveries: int
     filled_in: float  # seconds to make the rows
     rates: tuple[float, ...]  # deliveries a second, of each tenth
+    cpu: tuple[float, ...]  # µs a delivery of each tenth, of the server: other work on the machine changes it less
     rss: tuple[float, ...]  # MiB, of the server, at the end of each tenth
     duplicates: int
     missing: int
@@ -82,7 +83,9 @@ def _watch(
 ) -> Drained:
     """The rate of each tenth, interpolated between looks."""
     rates: list[float] = []
+    cpu: list[float] = []
     rss: list[float] = []
+    used = _cpu_seconds(server)
     tenth = deliveries // 10
     mark, seen, moved = time.monotonic(), 0, time.monotonic()
     last = (mark, 0)
@@ -97,6 +100,8 @@ def _watch(
             at = last[0] + (now - last[0]) * (goal - last[1]) / max(1, arrived - last[1])
             rates.append(tenth / (at - mark))
             rss.append(server.rss() / MIB)
+            before, used = used, _cpu_seconds(server)
+            cpu.append(1e6 * (used - before) / tenth)
             say(f"{goal:,} arrived, {rates[-1]:,.0f}/s, {rss[-1]:.0f} MiB")
             mark = at
         last, seen = (now, arrived), arrived
@@ -106,10 +111,16 @@ def _watch(
         deliveries=deliveries,
         filled_in=filled_in,
         rates=tuple(rates),
+        cpu=tuple(cpu),
         rss=tuple(rss),
         duplicates=int(status["duplicates"]),
         missing=deliveries - int(status["arrived"]),
     )
+
+
+def _cpu_seconds(server: Process) -> float:
+    usage = server.usage()
+    return usage.user + usage.system
 
 
 async def _fill(url: str, destination_id: str, deliveries: int) -> None:
@@ -151,14 +162,14 @@ async def _fill(url: str, destination_id: str, deliveries: int) -> None:
 def page(drained: Drained) -> str:
     """The report."""
     rows = [
-        f"{(number + 1) * drained.deliveries // 10:>10,}  {rate:>7,.0f}  {rss:>6.0f}"
-        for number, (rate, rss) in enumerate(zip(drained.rates, drained.rss, strict=False))
+        f"{(number + 1) * drained.deliveries // 10:>10,}  {rate:>7,.0f}  {cpu:>6.0f}  {rss:>6.0f}"
+        for number, (rate, cpu, rss) in enumerate(zip(drained.rates, drained.cpu, drained.rss, strict=False))
     ]
     met = "met" if drained.slowdown <= AIM and not drained.missing else "missed"
     return "\n".join(
         [
             f"{drained.deliveries:,} deliveries wait on PostgreSQL (made in {drained.filled_in:.0f} s), one process",
-            "   arrived      /s  RSS MB",
+            "   arrived       /s  CPU µs  RSS MB",
             *rows,
             f"the last tenth is {drained.slowdown:+.0%} slower than the first (aim: at most {AIM:.0%}): {met};"
             f" missing {drained.missing:,}, arrived again {drained.duplicates:,}",

@@ -56,7 +56,7 @@ class TrackLayer:
     name: str
     command: tuple[str, ...]
     checkout: Path
-    config: Mapping[str, object] = field(default_factory=dict)  # of the destination, beside the guide's
+    config: dict[str, object] = field(default_factory=dict)  # of the destination, beside the guide's
     postgres: bool = False  # on a PostgreSQL of its own, with its fsyncs, on the same machine
 
     @property

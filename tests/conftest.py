@@ -22,9 +22,19 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def shared_database(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings of the servers that tests share: SQLite, or PostgreSQL where TRACKLAYER_TESTS_ON says so."""
+    if os.environ.get("TRACKLAYER_TESTS_ON") != "postgresql":
+        return {}
+    made: MigratedPostgres = request.getfixturevalue("migrated_postgres")
+    url = asyncio.run(postgres.create(made.server_url, made.template))
+    return {"database_url": url}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, shared_database: dict[str, str]) -> Iterator[ServerProcess]:
     """One server for the whole session; tests that stop it or set it otherwise start their own."""
-    with MeasuredServer(tmp_path_factory.mktemp("server") / "data") as running:
+    with MeasuredServer(tmp_path_factory.mktemp("server") / "data", **shared_database) as running:
         yield running
 
 

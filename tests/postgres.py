@@ -141,12 +141,18 @@ class PostgresServer:
 @asynccontextmanager
 async def database_on(url: str, template: str | None = None) -> AsyncIterator[str]:
     """The URL of a new database on the server of `url`, a copy of `template`; dropped in the end."""
+    made = await create(url, template)
+    try:
+        yield made
+    finally:
+        await _execute(url, f'DROP DATABASE "{make_url(made).database}" WITH (FORCE)')
+
+
+async def create(url: str, template: str | None = None) -> str:
+    """The URL of a new database that stays; otherwise as `database_on`."""
     name = f"tracklayer_test_{os.getpid()}_{next(_names)}"
     await _execute(url, f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
-    try:
-        yield make_url(url).set(database=name).render_as_string(hide_password=False)
-    finally:
-        await _execute(url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -288,6 +288,7 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         pass
     with sqlite3.connect(tmp_path / "tracklayer.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE schema_needs SET code_revision = '9999'")
     database.close()
     line = refusal(start(tmp_path), 1)
-    assert line.startswith("tracklayer: the database was made by another version of TrackLayer")
+    assert line.startswith("tracklayer: the database was made by a newer version of TrackLayer")

@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Mapping
 
 import msgspec
+import structlog
 
 from tracklayer.delivery.classify import Rules, compile_rules
 from tracklayer.delivery.limits import Limit, compile_limit
 from tracklayer.delivery.render import Renderer
 from tracklayer.delivery.retry import RetryPolicy, compile_policy
 from tracklayer.delivery.sign import Keys
-from tracklayer.errors import Invalid, NotFound, at
+from tracklayer.errors import Conflict, Invalid, NotFound, at
 from tracklayer.model.destination import Consent, DestinationConfig, DestinationStatus
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
 from tracklayer.model.rules import WorkspaceRules
@@ -29,6 +30,8 @@ from tracklayer.template import Limits
 from tracklayer.vault import Vault
 
 NAME_LIMIT = 200
+
+log = structlog.get_logger("tracklayer")
 
 
 class PlanLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,11 +251,23 @@ class Catalog:
     def _destination(
         self, record: DestinationRecord, suppressions: list[ActiveSuppression], known: Tenant | None
     ) -> Destination:
+        """One of which a newer release has saved more than this code knows is held back here, as if it were paused:
+        what waits for it is for processes of that release. Events go on being routed to it, by what is known.
+        """
         before = known.destinations.get(record.id) if known else None
         unchanged = before is not None and before.record.version == record.version
+        try:
+            plan = before.plan if before is not None and unchanged else compile_plan(record.config, self.limits)
+        except Invalid as error:
+            raise Conflict(f"destination {record.id} cannot be used by this version, or settings: {error}") from error
+        if record.too_new is not None:
+            if not unchanged:
+                log.warning("destination_held_back", destination_id=record.id, unknown=record.too_new)
+            if record.status is DestinationStatus.ACTIVE:
+                record = msgspec.structs.replace(record, status=DestinationStatus.PAUSED)
         return Destination(
             record=record,
-            plan=before.plan if before is not None and unchanged else compile_plan(record.config, self.limits),
+            plan=plan,
             signing_secret=self._open(record.signing_sealed, record.id),
             previous_secret=self._open(record.previous_sealed, record.id),
             suppressions=tuple(each for each in suppressions if each.record.destination_id == record.id),

@@ -67,6 +67,7 @@ from tracklayer.store.counts import Counts
 from tracklayer.store.facts import FactsReader
 from tracklayer.store.key_checks import KeyChecks
 from tracklayer.store.listening import Listening, SharedClock
+from tracklayer.store.moving import refuse_half_moved
 from tracklayer.store.paces import Paces
 from tracklayer.store.profiles import Profiles
 from tracklayer.store.rejected import RejectedStore
@@ -267,6 +268,7 @@ class Service:
 
     async def _prepare(self) -> str | None:
         await self._database.migrate()
+        await refuse_half_moved(self._database)
         sealed = await KeyChecks(self._database).first(MASTER_KEY, self._vault.seal(MASTER_KEY, purpose=MASTER_KEY))
         self._vault.open(sealed, purpose=MASTER_KEY)
         await self.catalog.load()

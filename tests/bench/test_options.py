@@ -30,7 +30,7 @@ def test_another_checkout_is_measured_under_the_same_trials(tmp_path: Path) -> N
 def test_what_the_baseline_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "baseline_lacks", lambda: "the baseline is left out: install it")
     chosen, notes = bench.chosen(bench.parser().parse_args([]))
-    assert [subject.name for subject, _ in chosen] == ["tracklayer"]
+    assert [subject.name for subject, _ in chosen] == ["tracklayer", "postgres", "ordered"]
     assert notes == ["the baseline is left out: install it"]
     assert bench.chosen(bench.parser().parse_args(["--only", "tracklayer"]))[1] == []
 

@@ -15,9 +15,11 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def console_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def console_server(
+    tmp_path_factory: pytest.TempPathFactory, shared_database: dict[str, str]
+) -> Iterator[ServerProcess]:
     """One server for every test of the console; tests that fail to sign in, or sign out, start or invite their own."""
-    with MeasuredServer(tmp_path_factory.mktemp("console") / "data") as running:
+    with MeasuredServer(tmp_path_factory.mktemp("console") / "data", **shared_database) as running:
         yield running
 
 

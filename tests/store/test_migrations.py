@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, insert, select
+from sqlalchemy import Connection, create_engine, insert, select, update
 
 from tests.store.conftest import OpenDatabase
 from tests.store.samples import NOW
 from tracklayer.errors import Conflict, Unavailable
 from tracklayer.store import Database, open_database
-from tracklayer.store.tables import PARTITIONED, metadata, workspaces
+from tracklayer.store.schema import schema_state
+from tracklayer.store.tables import PARTITIONED, metadata, schema_needs, workspaces
 
 
 @pytest.fixture
@@ -101,13 +102,30 @@ async def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path, empt
     assert await database.read(differences) == []
 
 
-async def test_a_schema_of_a_newer_version_is_refused_and_left_alone(database: Database) -> None:
-    await database.write(
-        lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    )
-    with pytest.raises(Conflict, match="9999"):
+async def made_newer(database: Database, *, needs: str) -> None:
+    """Let the schema look as if a newer release had migrated it."""
+
+    def work(connection: Connection) -> None:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute(update(schema_needs).values(code_revision=needs))
+
+    await database.write(work)
+
+
+async def test_a_schema_that_needs_newer_code_is_refused_and_left_alone(database: Database) -> None:
+    await made_newer(database, needs="9998")
+    with pytest.raises(Conflict, match="its schema is at 9999 and needs code of 9998 or later, this version knows"):
         await database.migrate()
     assert await database.read(differences) == []
+    assert (await database.read(schema_state)).too_new
+
+
+async def test_a_newer_schema_that_this_code_may_work_on_is_left_as_it_is(database: Database) -> None:
+    known = (await database.read(schema_state)).known
+    await made_newer(database, needs=known)
+    await database.migrate()
+    state = await database.read(schema_state)
+    assert (state.found, state.newer, state.too_new, state.pending) == ("9999", True, False, ())
 
 
 def test_migrations_are_written_by_hand_and_in_one_line() -> None:

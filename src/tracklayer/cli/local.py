@@ -1,21 +1,31 @@
-"""Commands that run here and call nobody: `serve`, `demo`, `migrate`."""
+"""Commands that run here and call nobody: `serve`, `demo`, `migrate`, `migrate-database`."""
 
 from __future__ import annotations
 
 import inspect
 import os
 from collections.abc import Callable
-from typing import Annotated
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Any
 
 import typer
 
+from tracklayer.cli.moving import migrate_database
 from tracklayer.settings import Entry, Settings, load_settings, settings_table
+
+_CHECK = inspect.Parameter(
+    "check",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[bool, typer.Option("--check", help="Change nothing: say what a migration would do.")],
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    app.command("serve")(_with_settings(_serve, _serve.__doc__ or ""))
-    app.command("migrate")(_with_settings(_migrate, _migrate.__doc__ or ""))
+    app.command("serve")(_with_settings(_serve))
+    app.command("migrate")(_with_settings(_migrate, check=_CHECK))
+    app.command("migrate-database")(migrate_database)
     app.command("demo")(_demo)
 
 
@@ -26,11 +36,13 @@ def _serve(settings: Settings) -> None:
     raise typer.Exit(run(settings))
 
 
-def _migrate(settings: Settings) -> None:
-    """Bring the database's schema up to date. `serve` does so itself when it starts."""
+def _migrate(settings: Settings, *, check: bool) -> None:
+    """Bring the database's schema up to date. `serve` does so itself when it starts.
+
+    With --check: 0 where the schema is up to date, 1 where migrations are pending, 2 where it is too new for this code.
+    """
     import asyncio
 
-    from tracklayer.service import lock_data_dir
     from tracklayer.startup import explained
     from tracklayer.store import open_database
 
@@ -42,10 +54,41 @@ def _migrate(settings: Settings) -> None:
             await database.close()
 
     with explained(settings):
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        with lock_data_dir(settings.data_dir):
+        if check:
+            raise typer.Exit(asyncio.run(_check(settings.database_url)))
+        with _alone(settings):
             asyncio.run(migrate())
     typer.echo("The database is up to date.")
+
+
+def _alone(settings: Settings) -> AbstractContextManager[object]:
+    """On SQLite no server may be running; on a shared database they go on with their work meanwhile."""
+    from sqlalchemy.engine import make_url
+
+    from tracklayer.service import lock_data_dir
+
+    if make_url(settings.database_url).get_backend_name() != "sqlite":
+        return nullcontext()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return lock_data_dir(settings.data_dir)
+
+
+async def _check(database_url: str) -> int:
+    from tracklayer.store.opening import schema_of
+
+    state = await schema_of(database_url)
+    typer.echo(f"The schema of the database is at {state.found or 'nothing yet'}; this version knows {state.known}.")
+    if state.too_new:
+        typer.echo(
+            f"A newer version of TrackLayer has migrated it, and only code of {state.needs or state.found} and later "
+            "may work on it: this version does not start here."
+        )
+        return 2
+    if state.newer:
+        typer.echo("A newer version of TrackLayer has migrated it, and this version works on it beside the newer one.")
+    for each in state.pending:
+        typer.echo(f"  pending  {each}")
+    return 1 if state.pending else 0
 
 
 def _demo(
@@ -57,18 +100,20 @@ def _demo(
     raise typer.Exit(run(once=once))
 
 
-def _with_settings(command: Callable[[Settings], None], doc: str) -> Callable[..., None]:
-    """`command` with every setting as an option, as typer reads a function: by its signature."""
+def _with_settings(command: Callable[..., None], **others: inspect.Parameter) -> Callable[..., None]:
+    """`command` with every setting as an option, as typer reads a function: by its signature. `others` are its own."""
 
-    def with_options(**options: str | None) -> None:
+    def with_options(**options: Any) -> None:
+        own = {name: options.pop(name) for name in others}
         given = {name: value for name, value in options.items() if value is not None}
-        command(load_settings(os.environ, given))
+        command(load_settings(os.environ, given), **own)
 
     parameters = [
         inspect.Parameter(entry.field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(entry))
         for entry in settings_table()
     ]
-    with_options.__doc__ = doc
+    parameters.extend(others.values())
+    with_options.__doc__ = command.__doc__
     with_options.__annotations__ = {each.name: each.annotation for each in parameters}
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # the documented hook
     return with_options

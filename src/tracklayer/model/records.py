@@ -54,6 +54,7 @@ class DestinationRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     updated_at: float
     deleted_at: float | None = None
+    too_new: str | None = None  # what of `config` a newer release has saved and this one does not know
 
 
 class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):

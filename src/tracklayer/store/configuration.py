@@ -8,14 +8,15 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from tracklayer.errors import PreconditionFailed
+from tracklayer.errors import Conflict, PreconditionFailed
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.event import decode_json, encode_json
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, VersionRecord, Workspace
 from tracklayer.store.database import Database
+from tracklayer.store.newer import read_known
 from tracklayer.store.tables import api_keys, destination_versions, destinations, secrets, suppressions, workspaces
 
-_decode_config = msgspec.json.Decoder(DestinationConfig, float_hook=Decimal).decode
+_CONFIG = msgspec.json.Decoder(DestinationConfig, float_hook=Decimal)
 
 _CURRENT = select(destinations, destination_versions.c.config).join(
     destination_versions,
@@ -67,7 +68,10 @@ class Configuration:
         await self._write(delete(secrets).where(secrets.c.workspace_id == workspace_id, secrets.c.name == name))
 
     async def destinations(self) -> list[DestinationRecord]:
-        """Every destination that is not deleted, oldest first, at its current version."""
+        """Every destination that is not deleted, oldest first, at its current version.
+
+        Raises `Conflict` where a newer release has saved what this code cannot read.
+        """
         rows = await self._rows(_CURRENT.where(destinations.c.deleted_at.is_(None)).order_by(destinations.c.id))
         return [_destination(row) for row in rows]
 
@@ -90,8 +94,15 @@ class Configuration:
     ) -> None:
         """Write a destination whose version was `seen`, with a new version where the configuration changed.
 
-        Raises `PreconditionFailed` when somebody else saved in between.
+        Raises `PreconditionFailed` when somebody else saved in between, and `Conflict` where a newer release has saved
+        more than this code knows: that would be lost.
         """
+        if record.too_new is not None:
+            raise Conflict(
+                f"destination {record.id} was saved by a newer version of TrackLayer ({record.too_new}), and can be "
+                "changed there only",
+                code="saved_by_newer_version",
+            )
         statement = (
             update(destinations)
             .where(destinations.c.id == record.id, destinations.c.version == seen)
@@ -107,12 +118,13 @@ class Configuration:
         await self._database.write(work)
 
     async def versions(self, destination_id: str) -> list[VersionRecord]:
-        """Every version of a destination, newest first."""
+        """Every version of a destination, newest first, as far as this code knows what it says."""
         statement = select(destination_versions).where(destination_versions.c.destination_id == destination_id)
-        return [_version(row) for row in await self._rows(statement.order_by(destination_versions.c.version.desc()))]
+        rows = await self._rows(statement.order_by(destination_versions.c.version.desc()))
+        return [version for row in rows if (version := _readable_version(row)) is not None]
 
     async def version(self, destination_id: str, number: int) -> VersionRecord | None:
-        """One version of a destination."""
+        """One version of a destination. Raises `Conflict` for one that only a newer release knows."""
         statement = select(destination_versions).where(
             destination_versions.c.destination_id == destination_id, destination_versions.c.version == number
         )
@@ -141,19 +153,41 @@ class Configuration:
 
 
 def _destination(row: RowMapping) -> DestinationRecord:
+    try:
+        config, too_new = read_known(_CONFIG, row["config"])
+    except msgspec.ValidationError as error:
+        raise _saved_by_newer(f"destination {row['id']}", row, error) from error
     return DestinationRecord(
-        **{**row, "status": DestinationStatus(row["status"]), "config": _decode_config(row["config"])}
+        **{**row, "status": DestinationStatus(row["status"]), "config": config, "too_new": too_new}
     )
 
 
 def _destination_row(record: DestinationRecord) -> dict[str, object]:
     row = msgspec.structs.asdict(record)
     del row["config"]  # lives in the version
+    del row["too_new"]
     return row
 
 
 def _version(row: RowMapping) -> VersionRecord:
-    return VersionRecord(**{**row, "config": _decode_config(row["config"])})
+    try:
+        return VersionRecord(**{**row, "config": _CONFIG.decode(row["config"])})
+    except msgspec.ValidationError as error:
+        raise _saved_by_newer(f"destination {row['destination_id']}", row, error) from error
+
+
+def _readable_version(row: RowMapping) -> VersionRecord | None:
+    try:
+        return VersionRecord(**{**row, "config": read_known(_CONFIG, row["config"])[0]})
+    except msgspec.ValidationError:
+        return None
+
+
+def _saved_by_newer(what: str, row: RowMapping, error: Exception) -> Conflict:
+    return Conflict(
+        f"{what} was saved at version {row['version']} by a newer version of TrackLayer: {error}",
+        code="saved_by_newer_version",
+    )
 
 
 def _version_row(version: VersionRecord) -> dict[str, object]:

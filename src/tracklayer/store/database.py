@@ -9,12 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Delete, Dialect, Insert, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from tracklayer.store.schema import MIGRATIONS
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[Connection], T]
@@ -76,8 +79,8 @@ class Database(ABC):
         """Tell every process on a shared database, once this transaction is durable. Elsewhere there is nobody."""
 
     @abstractmethod
-    async def migrate(self) -> None:
-        """Bring the schema to the newest revision; does nothing where it is.
+    async def migrate(self, migrations: Path = MIGRATIONS) -> None:
+        """Bring the schema to the newest revision of that folder; does nothing where it is.
 
         Raises `Conflict` for a schema that only a newer TrackLayer can work on.
         """
@@ -100,14 +103,19 @@ class Database(ABC):
 
     def statement(self, core: Insert | Select[Any] | Update | Delete, *names: str) -> Statement:
         """`core` with the parameters `names`, compiled for this database once and for all."""
-        return Statement(core.compile(dialect=self.dialect, column_keys=names or None))
+        return Statement(core.compile(dialect=self.dialect, column_keys=names or None), self.storable)
+
+    def storable(self, values: tuple[object, ...]) -> tuple[object, ...]:
+        """Values for a statement, as this database can hold them."""
+        return values
 
 
 class Statement:
     """A hot statement, handed to the driver as text: Core's own way there costs as much again as the row does."""
 
-    def __init__(self, compiled: SQLCompiler) -> None:
-        """`compiled` has positional parameters."""
+    def __init__(self, compiled: SQLCompiler, storable: Callable[[tuple[object, ...]], tuple[object, ...]]) -> None:
+        """`compiled` has positional parameters; `storable` is the database's."""
+        self._storable = storable
         self._sql = str(compiled)
         self._literals = compiled.params  # what the dialect adds of its own (SQLite: OFFSET 0)
         names = compiled.positiontup or ()
@@ -117,14 +125,14 @@ class Statement:
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
         """Execute it for every row (a mapping from parameter to value, as the driver takes it), if there are any."""
-        values = [self._values(row) for row in rows]
+        values = [self._storable(self._values(row)) for row in rows]
         if values:
             _cursor(connection).executemany(self._sql, values)
 
     def all(self, connection: Connection, row: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Every row that it answers for one set of parameters, as the driver gives them."""
         cursor = _cursor(connection)
-        cursor.execute(self._sql, self._values({**self._literals, **row}))
+        cursor.execute(self._sql, self._storable(self._values({**self._literals, **row})))
         return list(cursor.fetchall())
 
 

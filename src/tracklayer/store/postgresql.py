@@ -7,9 +7,11 @@ event loop and holds nobody up; every transaction has a connection of its own ou
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import asyncpg
@@ -36,13 +38,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from tracklayer.errors import Unavailable
 from tracklayer.store.database import Database, Work
-from tracklayer.store.schema import upgrade
+from tracklayer.store.schema import MIGRATIONS, upgrade
 
 CONNECTIONS = 8  # of one process, at most, beside the one that listens
 CONNECTING = 5.0  # seconds to make a connection
 COMMAND = 15.0  # seconds that one statement may take; a host that is gone is noticed that late
 LONG_COMMAND = 900.0  # … of work that goes over many rows
 TURN = 10.0  # seconds that a transaction waits for a free connection
+LOCK_WAIT = 1.0  # seconds that a migration waits for a lock, and again before it tries once more
+LOCK_TRIES = 60
 TRIES = 4  # of a transaction that met another one in a deadlock
 CHANNEL = "tracklayer"
 MADE_AT = "made_at"  # what a pooled connection's `info` calls its beginning
@@ -59,6 +63,7 @@ _SESSION = {
     "tcp_keepalives_count": "3",
 }
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock: nothing was done, and it may be tried again
+_LOCKED = "55P03"  # a lock was not to be had in time
 _OURS = ("22", "23", "42")  # a value, a constraint, a statement: no later try would do better
 
 T = TypeVar("T")
@@ -70,7 +75,10 @@ class PostgresDatabase(Database):
     shared = True
 
     def __init__(self, url: str, *, connections: int = CONNECTIONS) -> None:
-        """`url` is a SQLAlchemy URL; libpq's `sslmode` is understood, too. No connection is made yet."""
+        """`url` is a SQLAlchemy URL; libpq's `sslmode` is understood, too. No connection is made yet.
+
+        Raises `Unavailable` for a parameter that is not known.
+        """
         self._url = _for_asyncpg(make_url(url))
         self._silent_at = 0.0  # on the monotonic clock: when the server last gave no answer in time
         self._engine = self._make_engine(connections, COMMAND)
@@ -96,7 +104,14 @@ class PostgresDatabase(Database):
         )
         event.listen(engine.sync_engine, "connect", _note_time)
         event.listen(engine.sync_engine, "checkout", self._refuse_lost)
+        event.listen(engine.sync_engine, "before_cursor_execute", self._make_storable, retval=True)
         return engine
+
+    def _make_storable(
+        self, _connection: object, _cursor: object, statement: str, parameters: Any, _context: object, _many: bool
+    ) -> tuple[str, Any]:
+        many = type(parameters) is list  # the flag is set for rows that Core has joined into one statement, too
+        return statement, [self.storable(each) for each in parameters] if many else self.storable(parameters)
 
     def _refuse_lost(self, connection: Any, record: Any, _proxy: object) -> None:
         """Have the pool make a new connection in place of one that the server has closed, or that is older than the
@@ -163,19 +178,34 @@ class PostgresDatabase(Database):
         """Of a sequence: whoever accepts after another one's commit gets a larger number."""
         return _POSITIONS.next_value()
 
+    def storable(self, values: tuple[object, ...]) -> tuple[object, ...]:
+        """PostgreSQL's text has no NUL: it becomes U+FFFD, as an unreadable character does. JSON is kept as bytes."""
+        if any((type(value) is str and "\0" in value) or type(value) is list for value in values):
+            return tuple(_without_nul(value) for value in values)
+        return values
+
     def announce(self, connection: Connection, topic: str, names: Collection[str]) -> None:
         """See `Database`; heard by `store.listening`."""
         self._notify.run(connection, [{"said": f"{topic} {name}"} for name in names])
 
-    async def migrate(self) -> None:
-        """See `Database`."""
+    async def migrate(self, migrations: Path = MIGRATIONS) -> None:
+        """See `Database`. Other processes work meanwhile: whoever waits for a lock has everybody else queue behind it,
+        so a migration that does not get one soon lets them pass and tries again.
+        """
 
         def work(connection: Connection) -> None:
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
-            connection.execute(text("SET LOCAL lock_timeout = '5s'"))  # never stand in the way of those who work
-            upgrade(connection)
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT * 1000:.0f}ms'"))
+            upgrade(connection, migrations)
 
-        await self.write(work, long=True)
+        for tried in range(1, LOCK_TRIES + 1):
+            try:
+                return await self.write(work, long=True)
+            except Unavailable as error:
+                if _sqlstate(error) != _LOCKED or tried == LOCK_TRIES:
+                    raise
+            await asyncio.sleep(LOCK_WAIT)
+        return None
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -254,10 +284,23 @@ def arguments_of(url: URL) -> dict[str, Any]:
     return {name: value for name, value in made.items() if not name.startswith("prepared_statement")}
 
 
+def _without_nul(value: object) -> object:
+    if type(value) is str:
+        return value.replace("\0", "\ufffd")
+    return [_without_nul(each) for each in value] if type(value) is list else value
+
+
+_PARAMETERS = inspect.signature(asyncpg.connect).parameters.keys() | {"host", "port"}
+_EXPECTED = "expected sslmode, host, port or target_session_attrs"
+_INSTEAD = {"sslrootcert": "the environment's PGSSLROOTCERT names that file"}
+
+
 def _for_asyncpg(url: URL) -> URL:
     query = dict(url.query)
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
+    for name in query.keys() - _PARAMETERS:
+        raise Unavailable(f"the database's URL has {name!r}, which is not known: {_INSTEAD.get(name, _EXPECTED)}")
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import msgspec
+import structlog
 from sqlalchemy import select
 
 from tracklayer.model.event import encode_json
 from tracklayer.model.rules import WorkspaceRules
 from tracklayer.store.database import Database
+from tracklayer.store.newer import read_known
 from tracklayer.store.tables import workspace_rules
 
-_decode = msgspec.json.Decoder(WorkspaceRules).decode
+_RULES = msgspec.json.Decoder(WorkspaceRules)
+
+log = structlog.get_logger("tracklayer.store")
 
 
 class RulesStore:
@@ -23,7 +27,12 @@ class RulesStore:
         """A workspace's rules."""
         statement = select(workspace_rules.c.rules).where(workspace_rules.c.workspace_id == workspace_id)
         found = await self._database.read(lambda connection: connection.execute(statement).scalar())
-        return WorkspaceRules() if found is None else _decode(found)
+        if found is None:
+            return WorkspaceRules()
+        rules, too_new = read_known(_RULES, found)
+        if too_new is not None:
+            log.warning("rules_of_a_newer_version", workspace_id=workspace_id, unknown=too_new)
+        return rules
 
     async def put(self, workspace_id: str, rules: WorkspaceRules, *, now: float) -> None:
         """Store a workspace's rules, replacing what it had."""

@@ -31,6 +31,11 @@ class SchemaState(msgspec.Struct, frozen=True, kw_only=True):
     newer: bool  # a newer TrackLayer has migrated it
     needs: str | None  # the oldest code that may work on it
 
+    @property
+    def too_new(self) -> bool:
+        """Whether this code may not work on it."""
+        return self.newer and (self.needs is None or self.needs > self.known)
+
 
 def schema_state(connection: Connection, migrations: Path = MIGRATIONS) -> SchemaState:
     """Look, and change nothing."""
@@ -54,13 +59,13 @@ def schema_state(connection: Connection, migrations: Path = MIGRATIONS) -> Schem
 def upgrade(connection: Connection, migrations: Path = MIGRATIONS) -> None:
     """Run the migrations that the database has not seen, on this connection. Raises `Conflict`, see `Database`."""
     state = schema_state(connection, migrations)
+    if state.too_new:
+        raise Conflict(
+            f"the database was made by a newer version of TrackLayer: its schema is at {state.found} and needs code of "
+            f"{state.needs or state.found} or later, this version knows {state.known}",
+            code="unknown_schema",
+        )
     if state.newer:
-        if state.needs is None or state.needs > state.known:
-            raise Conflict(
-                f"the database was made by a newer version of TrackLayer: its schema is at {state.found}, "
-                f"this version knows {state.known}",
-                code="unknown_schema",
-            )
         return
     config = _config(migrations)
     config.attributes["connection"] = connection

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -37,7 +38,7 @@ from tracklayer.errors import Unavailable
 from tracklayer.model.event import encode_json
 from tracklayer.store.database import Database, Work
 from tracklayer.store.group_commit import GroupCommit
-from tracklayer.store.schema import upgrade
+from tracklayer.store.schema import MIGRATIONS, SchemaState, schema_state, upgrade
 from tracklayer.store.tables import deliveries
 
 READERS = 4
@@ -145,9 +146,9 @@ class SqliteDatabase(Database):
         )
         return last.correlate(deliveries).scalar_subquery()
 
-    async def migrate(self) -> None:
+    async def migrate(self, migrations: Path = MIGRATIONS) -> None:
         """See `Database`."""
-        await self.write(upgrade, long=True)
+        await self.write(lambda connection: upgrade(connection, migrations), long=True)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -170,6 +171,31 @@ class SqliteDatabase(Database):
         self._reading.shutdown()
         self._writer.dispose()
         self._reader.dispose()
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there, which cannot write to it. Raises `Unavailable`."""
+    try:
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            timeout=PATIENCE,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise Unavailable(f"{path} cannot be read: {error}") from error
+
+
+def schema_of_file(path: Path) -> SchemaState:
+    """Where the schema of a file stands, which may not be there yet; changes nothing. Raises `Unavailable`."""
+    here = path.exists()
+    engine = create_engine("sqlite://", creator=lambda: read_only(path) if here else sqlite3.connect(":memory:"))
+    try:
+        with _unavailable_on_error(), engine.connect() as connection:
+            return schema_state(connection)
+    finally:
+        engine.dispose()
 
 
 def _run(work: Work[T], connection: Connection) -> T:
