@@ -26,7 +26,8 @@ RECOVERY = 20.0  # seconds until everything flows again after a failure has ende
 STARTING = 60.0
 LATE = "tracklayer_late_settlements_total"
 NEAR = "10.213.78.0/30"  # a network of the tests' own, where they can make one
-ANSWERS = [Answer(delay=0.1)] * 6 + [Answer(503)]  # slow enough that there is always something under way
+TAKES = Answer(delay=0.1)  # so slow that there is always something under way
+ANSWERS = [*[*[TAKES] * 6, Answer(503)] * 1000, TAKES]
 ROLES = ("api", "all", "worker", "worker")
 
 
@@ -164,7 +165,7 @@ class Installation:
 
     def delete(self, destination_id: str) -> None:
         """Delete a destination, so that the next test's events do not go there."""
-        answer = self.hosts[0].api.delete(f"/v1/destinations/{destination_id}")
+        answer = self.hosts[0].api.delete(f"/v1/destinations/{destination_id}?deliveries=discard")
         assert answer.status == 200, answer
         self._destinations.remove(destination_id)
 
@@ -190,7 +191,7 @@ class Installation:
         """
         hosts = [*self.hosts, *more]
         path = f"/{name}"
-        self.receiver.script(path, *(ANSWERS * 300))
+        self.receiver.script(path, *ANSWERS)
         retry = {"attempts": 20, "backoff": "200ms", "jitter": 0.5}
         destination_id = self.destination(name, *more, url=url, retry=retry)
         traffic = Traffic(self.receiver, hosts, path, destination_id)
