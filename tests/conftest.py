@@ -82,7 +82,9 @@ def migrated_postgres(postgres_server_url: str) -> Iterator[MigratedPostgres]:
         made = postgres.database_on(postgres_server_url)
         url = runner.run(made.__aenter__())
         runner.run(migrate(url))
-        yield MigratedPostgres(postgres_server_url, make_url(url).database or "")
+        template = make_url(url).database or ""
+        yield MigratedPostgres(postgres_server_url, template)
+        runner.run(postgres.drop_spare(postgres_server_url, template))
         runner.run(made.__aexit__(None, None, None))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MigratedPostgres, migrate
-from tests.postgres import database_on
+from tests.postgres import database_on, spare_database_on
 from tests.store.samples import WINDOW, WORKER
 from tracklayer.store import Configuration, Database, History, Queue, opening
 
@@ -52,7 +52,7 @@ async def open_database(migrated: Path | MigratedPostgres, tmp_path: Path) -> As
         if isinstance(migrated, Path):
             url = f"sqlite:///{shutil.copyfile(migrated, tmp_path / 'tracklayer.db')}"
         else:
-            url = await opened.enter_async_context(database_on(migrated.server_url, migrated.template))
+            url = await opened.enter_async_context(spare_database_on(migrated.server_url, migrated.template))
 
         def open_one() -> Database:
             database = opening.open_database(url)
