@@ -1,169 +1,181 @@
-"""What it costs to make an event whole: taking events in with everything on beside everything off, in turns.
+"""What it costs to make an event whole: taking a shop's events in with everything on beside everything off, in turns.
 
-In this process and without HTTP, from the bytes of a batch to the commit: what is the same for both would only bring
-the ratio nearer to 1.
+Three servers, each a process of its own, get the same events over HTTP, one round after the other. `on` knows the
+shop: visitors with traits, lists, rules, places, defaults of consent. `switched` is the same server with all of that
+switched off; what users consent to it remembers all the same, for that has no switch. `bare` is the server without the
+step that makes events whole (`bench.bare`). None has a destination: what delivering costs would only bring the ratios
+nearer to 1. Ratios are of the servers' CPU an event, which is what bounds the events a second, and which other work on
+the machine changes least; the rate that the sender saw stands beside it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from bench import shop
+from bench.load import Outcome, Plan
 from bench.measure import median
+from bench.process import Process, Usage, free_port, stopping
+from bench.subjects import ADMIN_KEY, ROOT, Running, await_ready, call
 from tests.geo_file import write_geo_file
-from tracklayer.operate.keys import DEFAULT_WORKSPACE
-from tracklayer.service import Service
-from tracklayer.settings import Settings
-from tracklayer.sources.native import parse_batch
 
 AIM = 0.75  # events a second with all of it on, for one with it off
-EVENTS = 20_000  # a round
-BATCH = 100
 ROUNDS = 5
-USERS = 2_000
+BATCH = 100
+ON = {"consent_defaults": shop.CONSENT_DEFAULTS}
 OFF = {
     "clock_skew": False,
     "enrichment": dict.fromkeys(("user_agent", "campaign", "traits", "audiences", "geo"), False),
 }
-ON = {"consent_defaults": {"EEA": {"ad_personalization": "denied"}, "*": {"ad_user_data": "granted"}}}
-PLACES = {
-    f"203.0.{part}.0/24": {
-        "country": {"iso_code": "DE"},
-        "subdivisions": [{"iso_code": "BE"}],
-        "city": {"names": {"en": "Berlin"}},
-        "location": {"time_zone": "Europe/Berlin"},
-    }
-    for part in range(256)
-}
-AGENTS = tuple(
-    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0"
-    for version in range(90, 140)
-)
+SERVERS = {"on": "tracklayer", "switched": "tracklayer", "bare": "bench.bare"}  # name → module
+
+Say = Callable[[str], None]
+
+
+class Way(NamedTuple):
+    """How the events are sent."""
+
+    events: int  # a round, to each server
+    connections: int
+    batch: int | None
+
+
+WAYS = {"single": Way(2_000, 64, None), "batch": Way(4_000, 8, BATCH)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Events a second, round by round; and the CPU that one takes, which other work on the machine changes less."""
+    """One way of sending: for each server its rounds, in the order in which they followed each other."""
 
-    on: tuple[float, ...]
-    off: tuple[float, ...]
-    cpu_on: tuple[float, ...]  # seconds an event
-    cpu_off: tuple[float, ...]
+    way: str
+    cpu: dict[str, list[float]]  # seconds an event, of the server
+    rate: dict[str, list[float]]  # events a second, until the last answer
 
-    @property
-    def ratio(self) -> float:
-        """Of the medians."""
-        return median(self.on) / median(self.off)
+    def speed(self, of: str) -> float:
+        """The events that the CPU takes in with all of it on, for one of the server `of`: the median of the rounds."""
+        return median([other / on for on, other in zip(self.cpu["on"], self.cpu[of], strict=True)])
 
-
-def measure(*, quick: bool, say: Callable[[str], None], data_dir: Path | None = None) -> Measured:
-    """Take the same events in, with all on and with all off."""
-    return asyncio.run(_measure(EVENTS // (20 if quick else 1), 2 if quick else ROUNDS, say, data_dir))
+    def speed_seen(self, of: str) -> float:
+        """The same of the rates that the sender saw."""
+        return median([on / other for on, other in zip(self.rate["on"], self.rate[of], strict=True)])
 
 
-def page(measured: Measured) -> str:
-    """The result, as text."""
-    verdict = "met" if measured.ratio >= AIM else "MISSED"
-    return (
-        f"taking events in, batches of {BATCH}, without HTTP and without destinations\n"
-        f"  everything on   {median(measured.on):>8,.0f} events/s  {median(measured.cpu_on) * 1e6:>6.0f} µs of CPU\n"
-        f"  everything off  {median(measured.off):>8,.0f} events/s  {median(measured.cpu_off) * 1e6:>6.0f} µs\n"
-        f"  ratio           {measured.ratio:>8.2f}  (aim {AIM}: {verdict})"
-    )
-
-
-def document(measured: Measured) -> dict[str, object]:
-    """The result, for programs."""
-    return {**asdict(measured), "ratio": measured.ratio, "aim": AIM}
-
-
-async def _measure(events: int, rounds: int, say: Callable[[str], None], data_dir: Path | None) -> Measured:
-    rates: dict[str, list[float]] = {"on": [], "off": []}
-    cpu: dict[str, list[float]] = {"on": [], "off": []}
-    with tempfile.TemporaryDirectory(prefix="tracklayer-bench-", dir=data_dir) as root:
-        async with AsyncExitStack() as stack:
-            services: dict[str, Service] = {}
-            ids: dict[str, str] = {}
-            for name in rates:
-                geo_file = write_geo_file(Path(root) / "places.mmdb", PLACES) if name == "on" else None
-                service = Service(Settings(data_dir=Path(root) / name, geo_file=geo_file))
-                await service.start()
-                stack.push_async_callback(service.stop)
-                services[name] = service
-                ids[name] = (await service.keys.workspace(DEFAULT_WORKSPACE)).id
-            on, off = services["on"], services["off"]
-            await _fill(on, ids["on"])
-            await on.workspaces.save_rules(ids["on"], ON, "bench")
-            await off.workspaces.save_rules(ids["off"], OFF, "bench")
-            for number in range(rounds + 1):  # the first one warms up
-                say(f"round {number} of {rounds}")
-                bodies = [_batch(number, start) for start in range(0, events, BATCH)]
-                for name, service in services.items():
-                    before = time.process_time()
-                    seconds = await _take(service, ids[name], bodies)
-                    if number > 0:
-                        rates[name].append(events / seconds)
-                        cpu[name].append((time.process_time() - before) / events)
-    return Measured(on=tuple(rates["on"]), off=tuple(rates["off"]), cpu_on=tuple(cpu["on"]), cpu_off=tuple(cpu["off"]))
-
-
-async def _fill(service: Service, workspace_id: str) -> None:
-    """What a shop has: users who are known, a list, rules."""
-    for start in range(0, USERS, BATCH):
-        known = [
-            {
-                "event_name": "identify",
-                "user_id": f"u_{number}",
-                "context": {"traits": {"email": f"user{number}@shop.example", "plan": "gold", "firstName": "Ann"}},
-            }
-            for number in range(start, start + BATCH)
+def measure(*, quick: bool, say: Say, data_dir: Path | None = None) -> list[Measured]:
+    """Send the shop's events to every server, in either way."""
+    with tempfile.TemporaryDirectory(prefix="tracklayer-bench-", dir=data_dir) as root, ExitStack() as stack:
+        servers = {name: stack.enter_context(_running(name, Path(root) / name)) for name in SERVERS}
+        return [
+            _measure(
+                name, way._replace(events=way.events // (20 if quick else 1)), 2 if quick else ROUNDS, servers, say
+            )
+            for name, way in WAYS.items()
         ]
-        await _take(service, workspace_id, [json.dumps({"events": known}).encode()])
-    await service.audiences.put(workspace_id, "vip_customers", None, author="bench")
-    members = [f"id:u_{number}" for number in range(0, USERS, 3)]
-    await service.audiences.change_members(workspace_id, "vip_customers", add=members, author="bench")
-    for name, rule in (
-        ("big_spenders", {"properties.value": {"$gte": 100}}),
-        ("gold", {"traits.plan": "gold"}),
-        ("from_news", {"context.campaign.source": "news"}),
-    ):
-        await service.audiences.put(workspace_id, name, rule, author="bench")
 
 
-async def _take(service: Service, workspace_id: str, bodies: list[bytes]) -> float:
-    """Seconds from the first batch to the last commit."""
-    started = time.perf_counter()
-    for body in bodies:
-        now = service.clock.now()
-        rules = service.catalog.tenant(workspace_id).rules.before_enriching
-        parsed = parse_batch(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
-        await service.ingest.accept(workspace_id, parsed, now=now, size=len(body))  # type: ignore[arg-type]  # none is bad
-    return time.perf_counter() - started
+def page(measured: list[Measured]) -> str:
+    """The result, as text."""
+    lines = ["taking a shop's events in over HTTP, without destinations"]
+    lines.append(f"  {'sent':<8}{'server':<10}{'CPU µs':>8}{'events/s':>10}   speed of `on` by CPU, and as seen")
+    for each in measured:
+        for server in SERVERS:
+            told = (
+                f"  {each.way:<8}{server:<10}{median(each.cpu[server]) * 1e6:>8.0f}{median(each.rate[server]):>10,.0f}"
+            )
+            if server != "on":
+                told += f"   {each.speed(server):.2f}, {each.speed_seen(server):.2f}"
+            lines.append(told)
+    verdict = "met" if all(each.speed("bare") >= AIM for each in measured) else "MISSED"
+    return "\n".join([*lines, f"  aim: {AIM} of `bare`, by CPU: {verdict}"])
 
 
-def _batch(number: int, start: int) -> bytes:
-    """A purchase on a web page, as a browser's SDK sends it."""
-    events = [
-        {
-            "event_id": f"r{number}_{place}",
-            "event_name": "Order Completed",
-            "platform": "web",
-            "user_id": f"u_{place * 7 % USERS}",
-            "user_data": {"phone": f"(415) 555-{place % 10_000:04}"},
-            "properties": {"order_id": str(place), "value": place % 300 + 0.5, "currency": "usd"},
-            "context": {
-                "user_agent": AGENTS[place % len(AGENTS)],
-                "ip": f"203.0.{place % 256}.{place % 250}",
-                "page": {"url": f"https://shop.example/thanks?utm_source=news&utm_medium=email&gclid=g{place}"},
-            },
-            "consent": {"ad_storage": "granted", "analytics_storage": "granted"},
-        }
-        for place in range(start, start + BATCH)
-    ]
-    return json.dumps({"events": events}).encode()
+def document(measured: list[Measured]) -> dict[str, object]:
+    """The result, for programs."""
+    others = [server for server in SERVERS if server != "on"]
+    ways = [{**asdict(each), "speed": {server: each.speed(server) for server in others}} for each in measured]
+    return {"aim": AIM, "ways": ways}
+
+
+def _measure(name: str, way: Way, rounds: int, servers: dict[str, Running], say: Say) -> Measured:
+    cpu: dict[str, list[float]] = {server: [] for server in servers}
+    rate: dict[str, list[float]] = {server: [] for server in servers}
+    for number in range(rounds + 1):  # the first one warms up
+        say(f"{name}: round {number} of {rounds}")
+        turns = list(servers.items())
+        for server, running in turns if number % 2 else reversed(turns):
+            before = _spent(running)
+            outcome = _send(running, way, f"{name}{number}")
+            if number:
+                cpu[server].append((_spent(running) - before) / way.events)
+                rate[server].append(way.events / (max(outcome.acked) - min(outcome.due)))
+    return Measured(way=name, cpu=cpu, rate=rate)
+
+
+def _send(server: Running, way: Way, run: str) -> Outcome:
+    """A round. Raises `RuntimeError` where an event was not accepted: then the numbers mean nothing."""
+    plan = Plan(
+        port=server.port,
+        path="/v1/events" if way.batch is None else "/v1/events/batch",
+        headers=server.headers,
+        run=run,
+        events=way.events,
+        batch=way.batch,
+        connections=way.connections,
+        traffic="shop",
+    )
+    command = [sys.executable, "-m", "bench.load"]
+    done = subprocess.run(
+        command, cwd=ROOT, input=json.dumps(asdict(plan)).encode(), stdout=subprocess.PIPE, check=True
+    )
+    outcome = Outcome(**json.loads(done.stdout))
+    if lost := outcome.acked.count(0.0):
+        raise RuntimeError(f"{lost} of {way.events} events were not accepted: {outcome.statuses}")
+    return outcome
+
+
+def _spent(server: Running) -> float:
+    used = sum((process.usage() for process in server.processes), Usage(0.0, 0.0, 0))
+    return used.user + used.system
+
+
+@contextmanager
+def _running(name: str, folder: Path) -> Iterator[Running]:
+    """The server `name`, with what a shop has set up in it."""
+    folder.mkdir()
+    port, headers = free_port(), {"Authorization": f"Bearer {ADMIN_KEY}"}
+    env = {
+        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+        "TRACKLAYER_PORT": str(port),
+        "TRACKLAYER_DATA_DIR": str(folder / "data"),
+        "TRACKLAYER_ADMIN_KEY": ADMIN_KEY,
+    }
+    if name == "on":
+        env["TRACKLAYER_GEO_FILE"] = str(write_geo_file(folder / "places.mmdb", shop.PLACES))
+    command = [sys.executable, "-m", SERVERS[name], "serve"]
+    process = Process(name, command, cwd=ROOT, env=env, log=folder / "server.log")
+    with stopping([process]):
+        await_ready(port, [process])
+        call(port, "PUT", "/v1/workspace", headers, {"rules": ON if name == "on" else OFF})
+        if name == "on":
+            _fill(port, headers)
+        yield Running(port, headers, [process])
+
+
+def _fill(port: int, headers: dict[str, str]) -> None:
+    """What a shop has: visitors who are known, lists, rules."""
+    for start in range(0, shop.USERS, BATCH):
+        known = [shop.identify(user) for user in range(start, start + BATCH)]
+        call(port, "POST", "/v1/events/batch", headers, {"events": known})
+    for name, users in shop.LISTS.items():
+        call(port, "PUT", f"/v1/audiences/{name}", headers, {"static": True})
+        members = [{"external_id": user} for user in users]
+        call(port, "POST", f"/v1/audiences/{name}/members", headers, {"add": members})
+    for name, rule in shop.RULES.items():
+        call(port, "PUT", f"/v1/audiences/{name}", headers, {"rule": rule})

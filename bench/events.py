@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SIGNING_SECRET = "dest_live_9f3b27"
@@ -57,6 +57,11 @@ def event(run: str, number: int) -> dict[str, Any]:
     }
 
 
+def events(run: str, count: int) -> list[dict[str, Any]]:
+    """The first `count` purchases of `run`."""
+    return [event(run, number) for number in range(count)]
+
+
 def shaped(number: int) -> dict[str, Any]:
     """The body that the template makes of the `number`-th event."""
     return {
@@ -92,16 +97,16 @@ def destination(url: str) -> dict[str, Any]:
 
 
 def requests(
-    run: str, events: int, *, batch: int | None, path: str, headers: Mapping[str, str]
+    events: Sequence[dict[str, Any]], *, batch: int | None, path: str, headers: Mapping[str, str]
 ) -> tuple[list[bytes], list[range]]:
-    """Whole HTTP requests for `events` events, ready to be written, and the event numbers that each of them holds.
+    """Whole HTTP requests for `events`, ready to be written, and the places of the events that each of them holds.
 
     With `batch` None a request is one event, else `{"events": […]}` of up to `batch` events.
     """
-    groups = [range(start, min(start + (batch or 1), events)) for start in range(0, events, batch or 1)]
+    groups = [range(start, min(start + (batch or 1), len(events))) for start in range(0, len(events), batch or 1)]
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{lines}"
-    return [_request(head, [event(run, number) for number in group], batch) for group in groups], groups
+    return [_request(head, [events[number] for number in group], batch) for group in groups], groups
 
 
 def _request(head: str, items: list[dict[str, Any]], batch: int | None) -> bytes:

@@ -21,9 +21,12 @@ from typing import Any, cast
 
 import uvloop
 
+from bench import events as purchases
+from bench import shop
 from bench.events import requests
 from bench.framing import Framer, header
 
+TRAFFIC = {"purchases": purchases.events, "shop": shop.events}
 MOST_BROKEN = 100  # lost connections after which a run ends: the server is gone, or closes after every answer
 
 
@@ -40,6 +43,7 @@ class Plan:
     connections: int = 64
     rate: float | None = None  # requests a second; None: as fast as it goes
     deadline: float = 300.0  # seconds for all of it
+    traffic: str = "purchases"  # one of `TRAFFIC`
 
 
 @dataclass(kw_only=True)
@@ -60,9 +64,8 @@ class Load:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.requests, self._groups = requests(
-            plan.run, plan.events, batch=plan.batch, path=plan.path, headers=plan.headers
-        )
+        events = TRAFFIC[plan.traffic](plan.run, plan.events)
+        self.requests, self._groups = requests(events, batch=plan.batch, path=plan.path, headers=plan.headers)
         self._due = [0.0] * len(self.requests)
         self._acked = [0.0] * plan.events
         self._statuses: Counter[int] = Counter()

@@ -27,6 +27,7 @@ class Server:
         self.heads: list[bytes] = []
         self.most_at_once = 0
         self._open = 0
+        self._serving: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
@@ -36,8 +37,21 @@ class Server:
             yield self
         finally:
             server.close()
+            for task in self._serving:
+                task.cancel()
+            await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            await self._answer_all(reader, writer)
+        finally:
+            self._serving.discard(task)
+            writer.close()
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1
         self.most_at_once = max(self.most_at_once, self._open)
         framer = Framer()
@@ -53,7 +67,6 @@ class Server:
                 continue
             break
         self._open -= 1
-        writer.close()
 
 
 def reply(status: int, body: object = None, headers: str = "") -> bytes:

@@ -119,3 +119,26 @@ async def test_where_personal_data_are_dropped_hashes_stay_and_nothing_is_brough
         assert "ip" not in event.context
         assert b"shop.example" not in event_to_json(event)
         assert b"bo@shop.example" not in event_to_json(await stored(world, "e_2"))
+
+
+@in_virtual_time
+async def test_what_is_personal_among_the_traits_of_a_group_is_dropped_too(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        group = {"id": "acme", "traits": {"email": "office@acme.example", "size": 9}}
+        await world.send("g_1", event_name="group", user_id="u_1", context={"group": group})
+        await world.service.workspaces.save_rules(world.workspace_id, {"drop_pii": True}, "test")
+        await world.send("e_1", user_id="u_1")
+        assert (await stored(world, "e_1")).context["group"] == {"id": "acme", "traits": {"size": 9}}
+
+
+@in_virtual_time
+async def test_who_comes_again_is_known_as_what_was_said_last(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.send("i_1", event_name="identify", user_id="u_1", context={"traits": {"email": "a@shop.example"}})
+        await world.send("e_1", user_id="u_1")
+        await world.send("e_2", user_id="u_1", user_data={"email": "mine@shop.example"})
+        await asyncio.sleep(1)
+        await world.send("i_2", event_name="identify", user_id="u_1", context={"traits": {"email": "b@shop.example"}})
+        await world.send("e_3", user_id="u_1")
+        emails = [(await stored(world, event_id)).user_data["email"] for event_id in ("e_1", "e_2", "e_3")]
+        assert emails == ["a@shop.example", "mine@shop.example", "b@shop.example"]

@@ -15,7 +15,7 @@ from tracklayer.model.profile import ProfileUpdate, consent_keys, is_news
 from tracklayer.model.work import Candidate
 from tracklayer.pipeline.consent import with_consent
 from tracklayer.pipeline.personal import drop_personal
-from tracklayer.pipeline.remember import profile_updates
+from tracklayer.pipeline.remember import profile_updates, tells_of_user
 from tracklayer.store.facts import Memory
 
 
@@ -31,15 +31,18 @@ class Completing:
 
         So an event knows what an `identify` in the same request says, also one that comes behind it.
         """
-        self._remember(memory, ((item, profile_updates(self._kept(item), item.received_at)) for item in items))
-        keys = [self._keys(item) for item in items]
-        wanted: dict[str, set[FactKeys]] = {}
-        for item, each in zip(items, keys, strict=True):
+        tenants = {workspace_id: self._catalog.tenant(workspace_id) for workspace_id in {i.workspace_id for i in items}}
+        telling = [item for item in items if tells_of_user(item.event)]
+        self._remember(memory, ((item, profile_updates(self._kept(item), item.received_at)) for item in telling))
+        keys, wanted = [], dict[str, set[FactKeys]]()
+        for item in items:
+            each = fact_keys(item.event, members=bool(tenants[item.workspace_id].audiences.static))
+            keys.append(each)
             wanted.setdefault(item.workspace_id, set()).add(each)
         facts = memory.facts(wanted)
         events, said = [], []
         for item, each in zip(items, keys, strict=True):
-            tenant = self._catalog.tenant(item.workspace_id)
+            tenant = tenants[item.workspace_id]
             known = facts[item.workspace_id, each]
             enriched = self._enriching.enrich(tenant, item.event, known)
             consented = with_consent(enriched, known.consent, tenant.rules.consent_defaults, gpc=item.gpc)
@@ -57,9 +60,6 @@ class Completing:
         """What may be kept of an event, as it came."""
         drops = self._catalog.tenant(item.workspace_id).rules.drop_pii
         return drop_personal(item.event) if drops else item.event
-
-    def _keys(self, item: Candidate) -> FactKeys:
-        return fact_keys(item.event, members=bool(self._catalog.tenant(item.workspace_id).audiences.static))
 
     def _remember(self, memory: Memory, said: Iterable[tuple[Candidate, list[ProfileUpdate]]]) -> None:
         updates: dict[str, list[ProfileUpdate]] = {}

@@ -14,6 +14,16 @@ BY_ID = "id:"  # begins the key of a member of an audience who is known by `exte
 BY_EMAIL = "email:"  # … by the hash of the e-mail
 
 
+class Traits(dict[str, Json]):
+    """Traits as they are known of somebody: nobody changes them, and who comes again has the very same.
+
+    So what follows from them can be remembered by the object that they are.
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a dictionary has none
+
+
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """The group (company, account) that a user belongs to."""
 
@@ -24,7 +34,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one user; empty where nothing is."""
 
-    traits: dict[str, Json] = {}
+    traits: dict[str, Json] = {}  # `Traits` where they come from the store
     group: Group | None = None
     consent: dict[str, tuple[str, float]] = {}  # category → "granted" | "denied", and when it was said (unix seconds)
     audiences: frozenset[str] = frozenset()  # the static audiences that list this user
@@ -59,5 +69,6 @@ def fact_keys(event: Event, *, members: bool = True) -> FactKeys:
 
 def member_keys(user_data: Mapping[str, Json]) -> tuple[str, ...]:
     """The keys under which an audience may list this user."""
-    found = ((BY_ID, user_data.get("external_id")), (BY_EMAIL, user_data.get("email_hash")))
-    return tuple(prefix + value for prefix, value in found if type(value) is str and value)
+    external_id, email_hash = user_data.get("external_id"), user_data.get("email_hash")
+    by_id = (BY_ID + external_id,) if type(external_id) is str and external_id else ()
+    return (*by_id, BY_EMAIL + email_hash) if type(email_hash) is str and email_hash else by_id

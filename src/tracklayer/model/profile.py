@@ -50,8 +50,11 @@ def user_key(user_data: Mapping[str, Json]) -> str | None:
 
 def consent_keys(user_data: Mapping[str, Json]) -> tuple[str, ...]:
     """The keys under which this user's consent is kept, the surest first: a browser's banner knows no `external_id`."""
-    found = (user_data.get(field) for field in ("external_id", "anonymous_id"))
-    return tuple(dict.fromkeys(str(value) for value in found if _is_key(value, LONGEST_KEY)))
+    external_id, anonymous_id = user_data.get("external_id"), user_data.get("anonymous_id")
+    surest: tuple[str, ...] = (str(external_id),) if _is_key(external_id, LONGEST_KEY) else ()
+    if anonymous_id == external_id or not _is_key(anonymous_id, LONGEST_KEY):
+        return surest
+    return (*surest, str(anonymous_id))
 
 
 def joined_consent(known: Sequence[Mapping[str, tuple[str, float]]]) -> dict[str, tuple[str, float]]:
@@ -60,8 +63,12 @@ def joined_consent(known: Sequence[Mapping[str, tuple[str, float]]]) -> dict[str
     What a later key knows fills in what an earlier one does not, and its denial counts where it is newer; its grant
     does not, for a browser may be shared.
     """
-    joined: dict[str, tuple[str, float]] = {}
-    for consent in known:
+    if not known:
+        return {}
+    joined = dict(known[0])
+    for consent in known[1:]:
+        if consent == known[0]:  # it was said under both keys, as it mostly is
+            continue
         for category, (state, at) in consent.items():
             before = joined.get(category)
             if before is None or (state == "denied" and at >= before[1]):

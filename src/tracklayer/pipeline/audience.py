@@ -34,11 +34,10 @@ class Audiences:
         `fields` are the event's, with `traits` beside them; `listed` are the lists that name the user. Rules see as
         `segment` what was sent and the lists. Where there are more than `MAX_SEGMENTS`, what was sent stays.
         """
-        names = dict.fromkeys(fields["segment"])
-        names |= dict.fromkeys(sorted(self.static.intersection(listed)))
+        names = list(dict.fromkeys((*fields["segment"], *sorted(self.static.intersection(listed)))))
         if self.rules:
-            names |= dict.fromkeys(self.table.route({**fields, "segment": list(names)}))
-        return sorted(list(names)[:MAX_SEGMENTS])
+            names = list(dict.fromkeys((*names, *self.table.route({**fields, "segment": names}))))
+        return sorted(names[:MAX_SEGMENTS])
 
 
 def compile_audiences(rules: Mapping[str, Mapping[str, Json] | None], *, max_depth: int = MAX_DEPTH) -> Audiences:
@@ -61,5 +60,6 @@ def compile_rule(rule: Mapping[str, Json], *, max_depth: int = MAX_DEPTH) -> Fil
 
 def rule_fields(event: Event, facts: Facts) -> dict[str, Json]:
     """What rules see: an event's fields, and `traits` beside them."""
-    said = event.context.get("traits")
-    return {**event_fields(event), "traits": {**facts.traits, **said} if isinstance(said, dict) else facts.traits}
+    fields, said = event_fields(event), event.context.get("traits")
+    fields["traits"] = {**facts.traits, **said} if isinstance(said, dict) else facts.traits
+    return fields

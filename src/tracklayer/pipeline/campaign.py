@@ -6,7 +6,6 @@ appends to the address of an advertisement.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_plus
@@ -38,7 +37,7 @@ LONGEST_QUERY = 8192  # characters that are looked at
 LONGEST_VALUE = 500  # characters; a longer value is none, for half of an id is another id
 
 _NAMES = frozenset((*UTM, *CLICK_IDS))
-_TELLING = re.compile("utm_|cl?id|cl?kid|braid|fat_id|igshid|epik", re.IGNORECASE)  # in any of the names
+_TELLING = ("utm_", "id", "epik")  # one of them is in each of the names
 
 
 class Origin(NamedTuple):
@@ -73,14 +72,15 @@ def read_origin(query: str) -> Origin:
     one that is too long count as none.
     """
     query = query[:LONGEST_QUERY]
-    if not _TELLING.search(query):
+    lowered = query.lower()
+    if not any(mark in lowered for mark in _TELLING):
         return _UNSAID
     origin = Origin({}, {})
     for part in query.split("&"):
         name, _, raw = part.partition("=")
         name = name.lower()
         if name in _NAMES:
-            value = unquote_plus(raw).strip()
+            value = (unquote_plus(raw) if "%" in raw or "+" in raw else raw).strip()
             if value and len(value) <= LONGEST_VALUE and value.isprintable():
                 into, key = (origin.campaign, UTM[name]) if name in UTM else (origin.click_ids, name)
                 into.setdefault(key, value)

@@ -15,6 +15,7 @@ from tracklayer.model.event_time import parse_event_time
 from tracklayer.model.moment import parse_rfc3339
 
 LEAST = 1_000  # milliseconds: less is the way through the network
+SURELY_THE_WAY = 0.99  # seconds: so much less that no rounding matters
 MOST = 86_400_000  # a day or more is no clock's error: it was kept, or is sent again
 
 
@@ -26,6 +27,8 @@ def correct_clock(occurred_at: str, sent_at: Json, now: float) -> tuple[str, int
     try:
         sent = parse_event_time(sent_at)
     except Invalid:
+        return None
+    if abs(now - parse_rfc3339(sent)) < SURELY_THE_WAY:
         return None
     behind = round(now * 1000) - _milliseconds(sent)
     if not LEAST < abs(behind) < MOST:

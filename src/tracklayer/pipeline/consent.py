@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -30,6 +31,7 @@ Remembered = Mapping[str, tuple[str, float]]
 """Category → "granted" or "denied", and when the user said so (unix seconds)."""
 
 _OURS = ("by", "at", "categories")  # of `context.consent`; what else is there is the sender's
+_WORDS: Mapping[Json, ConsentState] = {"granted": "granted", "denied": "denied", True: "granted", False: "denied"}
 
 
 class Standing(NamedTuple):
@@ -55,17 +57,22 @@ class Resolved:
     @property
     def provenance(self) -> dict[str, Json]:
         """For `context.consent`: `by` and `at`; where categories differ, `by` is "mixed" and `categories` has each."""
-        sources = {(each.by, each.at) for each in self.standings.values()}
-        if not sources:
-            return {}
-        if len(sources) == 1:
-            return _source(*sources.pop())
-        makers = {by for by, _ in sources}
-        times = [at for _, at in sources if at is not None]
-        newest = rfc3339(max(times)) if times else None
-        told = {source: _source(*source) for source in sources}
-        each = {category: told[standing.by, standing.at] for category, standing in self.standings.items()}
-        return {"by": makers.pop() if len(makers) == 1 else "mixed", "at": newest, "categories": each}
+        told: dict[tuple[str, float | None], dict[str, Json]] = {}
+        each: dict[str, Json] = {}
+        for category, (_, by, at) in self.standings.items():
+            source = told.get((by, at))
+            if source is None:
+                source = told[by, at] = {"by": by, "at": None if at is None else _written(at)}
+            each[category] = source
+        if len(told) < 2:
+            return next(iter(told.values()), {})
+        makers = {by for by, _ in told}
+        times = [at for _, at in told if at is not None]
+        return {
+            "by": makers.pop() if len(makers) == 1 else "mixed",
+            "at": _written(max(times)) if times else None,
+            "categories": each,
+        }
 
 
 def resolve_consent(
@@ -83,12 +90,14 @@ def resolve_consent(
     `defaults` are those of the user's region (see `consent_defaults`).
     """
     said = strictest(given, signals, dict.fromkeys(AD_CATEGORIES, "denied") if gpc else {})
+    by_event = {"denied": Standing("denied", "event", at), "granted": Standing("granted", "event", at)}
     standings = {
-        category: Standing(state, "gpc" if gpc and category in AD_CATEGORIES else "event", at)
+        category: Standing(state, "gpc", at) if gpc and category in AD_CATEGORIES else by_event[state]
         for category, state in said.items()
     }
     for category, (state, region) in defaults.items():
-        standings.setdefault(category, Standing(state, f"default:{region}"))
+        if category not in standings:
+            standings[category] = _by_default(state, region)
     return Resolved(standings=_heard(standings, remembered), to_remember=said)
 
 
@@ -118,15 +127,15 @@ def with_consent(
     signals = consent_signals(context)
     if not (event.consent or signals or remembered or by_default or gpc):
         return Consented(event, {}, 0.0)
-    at = parse_rfc3339(event.received_at)
+    at = _moment_of(event.received_at)
     if event.occurred_at != event.received_at:
         at = min(at, parse_rfc3339(event.occurred_at))
-    resolved = resolve_consent(strictest(_plain(event.consent)), signals, remembered, by_default, gpc=gpc, at=at)
+    resolved = resolve_consent(_plain(event.consent), signals, remembered, by_default, gpc=gpc, at=at)
     kept = context.get("consent")
     if kept is not None and type(kept) is not dict:
         context = {**context, free_name(context, "consent"): kept}
         kept = None
-    theirs = {name: value for name, value in (kept or {}).items() if name not in _OURS}
+    theirs = {name: value for name, value in kept.items() if name not in _OURS} if kept else {}
     context = {**context, "consent": theirs | resolved.provenance}
     return Consented(msgspec.structs.replace(event, consent=resolved.states, context=context), resolved.to_remember, at)
 
@@ -193,14 +202,21 @@ def denial(category: str, standing: Standing) -> str:
     return f"{category} is denied by {whom.get(by, by)}"
 
 
-def _heard(standings: Mapping[str, Standing], remembered: Remembered) -> dict[str, Standing]:
+def _heard(standings: dict[str, Standing], remembered: Remembered) -> dict[str, Standing]:
     """`standings` with what is remembered, where that is to be heard."""
+    if not remembered:
+        return standings
     heard = dict(standings)
     for category, (state, at) in remembered.items():
         known = heard.get(category)
         if state in ("granted", "denied") and (known is None or _overrules(state, at, known)):
             heard[category] = Standing("denied" if state == "denied" else "granted", "profile", at)
     return heard
+
+
+@lru_cache(maxsize=1_024)
+def _by_default(state: ConsentState, region: str) -> Standing:
+    return Standing(state, f"default:{region}")
 
 
 def _overrules(state: str, at: float, known: Standing) -> bool:
@@ -239,9 +255,11 @@ def _moment(value: Json) -> float | None:
 
 
 def _plain(consent: Mapping[str, Json]) -> States:
-    words: Mapping[Json, ConsentState] = {"granted": "granted", "denied": "denied", True: "granted", False: "denied"}
-    return {category: words[said] for category, said in consent.items() if type(said) in (str, bool) and said in words}
+    return {
+        category: _WORDS[said] for category, said in consent.items() if type(said) in (str, bool) and said in _WORDS
+    }
 
 
-def _source(by: str, at: float | None) -> dict[str, Json]:
-    return {"by": by, "at": None if at is None else rfc3339(at)}
+# The same again and again: when all of a batch was received, and when a user said what is remembered.
+_moment_of = lru_cache(maxsize=1_024)(parse_rfc3339)
+_written = lru_cache(maxsize=8_192)(rfc3339)

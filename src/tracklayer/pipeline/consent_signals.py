@@ -83,6 +83,9 @@ def strictest(*said: Mapping[str, ConsentState]) -> States:
     """All of them as one: denied where any of them says so."""
     found: States = {}
     for states in said:
+        if not found:
+            found.update(states)
+            continue
         for category, state in states.items():
             if found.get(category) != "denied":
                 found[category] = state

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -85,25 +86,26 @@ class _Draft:
         """Fill in what `context.name`, or the object `inner` of that, lacks of `found`."""
         if not found:
             return
-        holder, path, last = self.context, "context", name
-        if inner is not None:
+        if inner is None:
+            holder, path, last = self.context, "context", name
+        else:
             holder = self.context[name] = dict(self.context[name])
             path, last = f"context.{name}", inner
         given = holder.get(last)
         if given is None:
             holder[last] = dict(found)
-            self._notes.append({"path": f"{path}.{last}", "by": by})
+            self._notes.append(_signed(f"{path}.{last}", by))
         elif type(given) is dict:
             missing = {key: value for key, value in found.items() if value is not None and given.get(key) is None}
             if missing:
                 holder[last] = {**given, **missing}
-                self._notes += [{"path": f"{path}.{last}.{key}", "by": by} for key in missing]
+                self._notes += [_signed(f"{path}.{last}.{key}", by) for key in missing]
 
     def fill_user(self, by: str, found: Mapping[str, str]) -> None:
         """Add fields that `user_data` lacks."""
         if found:
             self.user_data = {**self.user_data, **found}
-            self._notes += [{"path": f"user_data.{name}", "by": by} for name in found]
+            self._notes += _signed_fields(by, tuple(found))
 
     def join(self, by: str, segment: list[str]) -> None:
         """Set the segment, in which everything is that was sent."""
@@ -182,6 +184,17 @@ def _add_audiences(draft: _Draft, given: _Given) -> None:
     if audiences.rules or facts.audiences or len(event.segment) > 1:
         so_far = msgspec.structs.replace(event, user_data=draft.user_data, context=draft.context)
         draft.join("audiences", audiences.segment(rule_fields(so_far, facts), facts.audiences))
+
+
+# Notes are the same for event after event, and nobody changes them.
+@lru_cache(maxsize=2_048)
+def _signed(path: str, by: str) -> dict[str, Json]:
+    return {"path": path, "by": by}
+
+
+@lru_cache(maxsize=1_024)
+def _signed_fields(by: str, names: tuple[str, ...]) -> list[dict[str, Json]]:
+    return [_signed(f"user_data.{name}", by) for name in names]
 
 
 def _is_list_of_notes(value: Json) -> bool:

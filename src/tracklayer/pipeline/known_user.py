@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from tracklayer.model.event import Json
+from tracklayer.model.facts import Traits
 from tracklayer.model.phone import e164
 from tracklayer.pipeline.codes import country_code
 from tracklayer.pipeline.personal import Contact, clean_email, hash_contact
@@ -35,6 +36,7 @@ ADDRESS: Mapping[str, str] = {  # the same inside of the trait `address`; elsewh
     "province": "state",
 }
 LONGEST = 320  # characters of one of them
+_ABOUT = frozenset(("email", "email_hash", "phone", "phone_hash", *TRAITS.values(), *ADDRESS.values()))
 _HASH_LENGTH = 64  # of a SHA-256 in hex
 
 
@@ -42,21 +44,41 @@ def known_user_data(user: Mapping[str, Json], traits: Mapping[str, Json], region
     """The fields that `user` (an event's `user_data`) lacks and `traits` know, cleaned and hashed as any event's are.
 
     An e-mail address or a phone number beside a hash of another one would be two people's, so it is left out. `region`
-    is where a phone number without a country code is at home.
+    is where a phone number without a country code is at home. The answer is not to be changed.
     """
+    if isinstance(traits, Traits) and user.keys().isdisjoint(_ABOUT):  # most events name their user by ids alone
+        return _of_anybody(traits, region)
+    return _known(user, traits, region)
+
+
+def _known(user: Mapping[str, Json], traits: Mapping[str, Json], region: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in ("email", "phone"):
         if user.get(name) is None:
             found |= _contact(user, traits, name, region)
-    for known, fields in ((traits, TRAITS), (traits.get("address"), ADDRESS)):
-        for trait, value in known.items() if isinstance(known, Mapping) else ():
-            field = fields.get(trait)
-            if field is not None and field not in found and user.get(field) is None:
+    _add(found, user, traits, TRAITS)
+    address = traits.get("address")
+    if isinstance(address, Mapping):
+        _add(found, user, address, ADDRESS)
+    return found
+
+
+@lru_cache(maxsize=4_096)
+def _of_anybody(traits: Traits, region: str) -> dict[str, str]:
+    """All that `traits` know. Not to be changed."""
+    return _known({}, traits, region)
+
+
+def _add(found: dict[str, str], user: Mapping[str, Json], known: Mapping[str, Json], fields: Mapping[str, str]) -> None:
+    """Add to `found` what `known` says of `fields` that neither that nor `user` has."""
+    for trait, value in known.items():
+        if trait in fields:
+            field = fields[trait]
+            if field not in found and user.get(field) is None:
                 text = _text(value)
                 text = (country_code(text) or "") if field == "country" else text
                 if text:
                     found[field] = text
-    return found
 
 
 def _contact(user: Mapping[str, Json], traits: Mapping[str, Json], name: str, region: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 
 from tracklayer.model.event import Json
 from tracklayer.model.rules import ConsentState
@@ -11,6 +12,7 @@ from tracklayer.model.rules import ConsentState
 _EEA = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
 EEA = frozenset(_EEA.split())
 EVERYWHERE = "*"
+LONGEST = 40  # characters of what names a country or a part of it
 
 
 def consent_defaults(
@@ -20,30 +22,31 @@ def consent_defaults(
     found: dict[str, tuple[ConsentState, str]] = {}
     if defaults:
         for region in regions(user_data, context):
-            for category, state in defaults.get(region, {}).items():
-                found.setdefault(category, (state, region))
+            if region in defaults:
+                for category, state in defaults[region].items():
+                    found.setdefault(category, (state, region))
     return found
 
 
-def regions(user_data: Mapping[str, Json], context: Mapping[str, Json]) -> Iterator[str]:
+def regions(user_data: Mapping[str, Json], context: Mapping[str, Json]) -> tuple[str, ...]:
     """Where the user is, the smallest region first: "US-CA", "US", "EEA" (for its members), "*".
 
     By `context.geo`, where the device is; without it by the country of `user_data`.
     """
     geo = context.get("geo")
-    places = [(geo.get("country"), geo.get("region"))] if type(geo) is dict else []
-    places.append((user_data.get("country"), user_data.get("state")))
-    for country, part in places:
-        code = _code(country)
-        if len(code) == 2:
-            if inner := _code(part):
-                yield inner if inner.startswith(f"{code}-") else f"{code}-{inner}"
-            yield code
-            if code in EEA:
-                yield "EEA"
-            break
-    yield EVERYWHERE
+    of_device = _around(_text(geo.get("country")), _text(geo.get("region"))) if type(geo) is dict else ()
+    return of_device or _around(_text(user_data.get("country")), _text(user_data.get("state"))) or (EVERYWHERE,)
 
 
-def _code(value: Json) -> str:
-    return value.strip().upper() if type(value) is str and len(value) <= 40 else ""
+@lru_cache(maxsize=4_096)
+def _around(country: str, part: str) -> tuple[str, ...]:
+    """The regions that a part of a country lies in; none where the country is unknown."""
+    code, inner = country.strip().upper(), part.strip().upper()
+    if len(code) != 2:
+        return ()
+    smallest = inner if inner.startswith(f"{code}-") else f"{code}-{inner}"
+    return (*((smallest,) if inner else ()), code, *(("EEA",) if code in EEA else ()), EVERYWHERE)
+
+
+def _text(value: Json) -> str:
+    return value if type(value) is str and len(value) <= LONGEST else ""

@@ -7,13 +7,18 @@ from tracklayer.model.moment import parse_rfc3339
 from tracklayer.model.profile import ProfileUpdate, group_key, user_key
 
 
+def tells_of_user(event: Event) -> bool:
+    """Whether `profile_updates` may make any of it."""
+    return event.event_name in ("identify", "group")
+
+
 def profile_updates(event: Event, now: float) -> list[ProfileUpdate]:
     """The updates that a normalized event makes, before anything is added to it; `now` is unix seconds.
 
     An `identify` is remembered under both of its ids, so that what the same browser does next without being signed in
     is known, too. A `group` puts its user into the group. What is said to happen in the future happens now.
     """
-    if event.event_name not in ("identify", "group"):
+    if not tells_of_user(event):
         return []
     at = min(parse_rfc3339(event.occurred_at), now)
     keys = [user_key({name: event.user_data.get(name)}) for name in ("external_id", "anonymous_id")]

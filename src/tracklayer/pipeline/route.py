@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
 from tracklayer.model.event import Json
 from tracklayer.pipeline.filter import Filter
+
+REMEMBERED = 1_024  # names of events whose candidates need not be put in order again
 
 T = TypeVar("T")
 
@@ -38,8 +41,9 @@ class RouteTable(Generic[T]):
                     by_name.setdefault(name, []).append(candidate)
         self._any_name = tuple(any_name)
         self._by_name = {name: tuple(candidates) for name, candidates in by_name.items()}
+        self.candidates = lru_cache(maxsize=REMEMBERED)(self._candidates)
 
-    def candidates(self, event_name: str) -> Sequence[Candidate[T]]:
+    def _candidates(self, event_name: str) -> Sequence[Candidate[T]]:
         """The destinations whose filter may match an event of this name, in the table's order."""
         named = self._by_name.get(event_name, ())
         if not named or not self._any_name:

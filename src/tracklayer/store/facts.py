@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 from sqlalchemy import Connection, bindparam, select
 
 from tracklayer.model.event import Json, encode_json
-from tracklayer.model.facts import BY_EMAIL, NO_FACTS, FactKeys, Facts, Group
+from tracklayer.model.facts import BY_EMAIL, NO_FACTS, FactKeys, Facts, Group, Traits
 from tracklayer.model.profile import GROUP, Profile, ProfileUpdate, joined_consent, merge_profile
 from tracklayer.pipeline.member import email_member
 from tracklayer.store.database import Database, Statement
@@ -21,6 +22,10 @@ from tracklayer.store.tables import audience_members, profiles
 
 FactsOf: TypeAlias = dict[tuple[str, FactKeys], Facts]
 """(workspace id, keys) → facts; for every key that was asked for."""
+
+
+REMEMBERED = 4_096  # rows of profiles whose JSON need not be read again: somebody who is here makes event after event
+LARGEST_REMEMBERED = 2_048  # bytes of such JSON
 
 
 class _Traits(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,6 +37,31 @@ _decode_traits = msgspec.json.Decoder(_Traits, float_hook=Decimal).decode
 _decode_consent = msgspec.json.Decoder(dict[str, tuple[str, float]]).decode
 
 _NOBODY = Profile()
+
+
+class _Kept(NamedTuple):
+    """What stands in `profiles.traits`, and what there is to say of it each time that it is read."""
+
+    traits: dict[str, tuple[Json, float]]
+    group: tuple[str, float] | None
+    known: Traits  # those that were not taken away
+    member: str | None  # by what lists may name somebody whose e-mail address is among them
+
+
+class _Known(NamedTuple):
+    """A row of `profiles`. What it holds is not to be changed: the next one who reads the same gets the same."""
+
+    kept: _Kept
+    consent: dict[str, tuple[str, float]]
+
+    @property
+    def profile(self) -> Profile:
+        """To merge with what is news."""
+        return Profile(traits=self.kept.traits, group=self.kept.group, consent=self.consent)
+
+
+_STRANGER = _Known(_Kept({}, None, Traits(), None), {})
+_NO_LIST = frozenset[str]()
 
 
 class FactsReader:
@@ -53,10 +83,11 @@ class FactsReader:
         for workspace_id, keys in wanted.items():
             users = self._profiles.read(connection, workspace_id, {user for each in keys for user in each.users})
             groups = self._groups(connection, workspace_id, keys, users)
-            members = {each: _members(each, users) for each in keys}
-            audiences = self._audiences(connection, workspace_id, {key for of in members.values() for key in of})
-            for each in keys:
-                listed = frozenset[str]().union(*(audiences.get(key, ()) for key in members[each]))
+            members = [_members(each, users) for each in keys]
+            audiences = self._audiences(connection, workspace_id, {key for of in members for key in of})
+            for each, names in zip(keys, members, strict=True):
+                lists = [audiences[key] for key in names if key in audiences]
+                listed = frozenset[str]().union(*lists) if lists else _NO_LIST
                 found[workspace_id, each] = _facts(each, users, groups, listed)
         return found
 
@@ -66,10 +97,10 @@ class FactsReader:
         return found[workspace_id, keys]
 
     def _groups(
-        self, connection: Connection, workspace_id: str, keys: Iterable[FactKeys], users: Mapping[str, Profile]
-    ) -> dict[str, Profile]:
+        self, connection: Connection, workspace_id: str, keys: Iterable[FactKeys], users: Mapping[str, _Known]
+    ) -> dict[str, _Known]:
         named = {each.group for each in keys if each.group}
-        named |= {profile.group[0] for profile in users.values() if profile.group}
+        named |= {user.kept.group[0] for user in users.values() if user.kept.group}
         return self._profiles.read(connection, workspace_id, {GROUP + group_id for group_id in named})
 
     def _audiences(self, connection: Connection, workspace_id: str, members: Collection[str]) -> dict[str, set[str]]:
@@ -98,7 +129,8 @@ class ProfileWriter:
         """Merge `updates` (by workspace, in the order of their events) into what is kept; what says nothing new
         writes nothing."""
         for workspace_id, said in sorted(updates.items()):
-            known = self._profiles.hold(connection, workspace_id, {each.user_key for each in said})
+            held = self._profiles.hold(connection, workspace_id, {each.user_key for each in said})
+            known = {key: each.profile for key, each in held.items()}
             changed: dict[str, dict[str, object]] = {}
             for update in said:
                 before = known.get(update.user_key, _NOBODY)
@@ -142,10 +174,10 @@ class _Profiles:
         self._select_held = database.statement(wanted.order_by(profiles.c.user_key).with_for_update())
         self._make = database.statement(database.insert(profiles).on_conflict_do_nothing())
 
-    def read(self, connection: Connection, workspace_id: str, keys: Collection[str]) -> dict[str, Profile]:
+    def read(self, connection: Connection, workspace_id: str, keys: Collection[str]) -> dict[str, _Known]:
         return self._read(self._select, connection, workspace_id, keys) if keys else {}
 
-    def hold(self, connection: Connection, workspace_id: str, keys: Collection[str]) -> dict[str, Profile]:
+    def hold(self, connection: Connection, workspace_id: str, keys: Collection[str]) -> dict[str, _Known]:
         """As `read`, for those who are going to write."""
         if not self._database.shared:
             return self.read(connection, workspace_id, keys)
@@ -157,16 +189,25 @@ class _Profiles:
 
     def _read(
         self, statement: Statement, connection: Connection, workspace_id: str, keys: Collection[str]
-    ) -> dict[str, Profile]:
+    ) -> dict[str, _Known]:
         rows = statement.all(connection, {"in_workspace": workspace_id, "keys": self._database.many(keys)})
-        return {key: _profile(traits, consent) for key, traits, consent in rows}
+        return {key: _known(traits, consent) for key, traits, consent in rows}
 
 
-def _profile(traits: bytes | None, consent: bytes | None) -> Profile:
-    kept = _decode_traits(traits) if traits else _Traits()
-    return Profile(
-        traits=kept.traits, group=kept.group, consent=_decode_consent(consent) if consent else _NOBODY.consent
-    )
+def _known(traits: bytes | None, consent: bytes | None) -> _Known:
+    kept = _STRANGER.kept
+    if traits:
+        kept = _remembered(traits) if len(traits) <= LARGEST_REMEMBERED else _kept(traits)
+    return _Known(kept, _decode_consent(consent) if consent else {})
+
+
+def _kept(traits: bytes) -> _Kept:
+    read = _decode_traits(traits)
+    known = Traits({name: value for name, (value, _) in read.traits.items() if value is not None})
+    return _Kept(read.traits, read.group, known, email_member(known))
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_kept)
 
 
 def _row(workspace_id: str, key: str, profile: Profile) -> dict[str, object]:
@@ -180,35 +221,33 @@ def _row(workspace_id: str, key: str, profile: Profile) -> dict[str, object]:
     }
 
 
-def _members(keys: FactKeys, users: Mapping[str, Profile]) -> Collection[str]:
+def _members(keys: FactKeys, users: Mapping[str, _Known]) -> Collection[str]:
     """By what lists may name a user; the e-mail address may be known although the event does not tell it."""
     if keys.members is None:
         return ()
     user = users.get(keys.users[0]) if keys.users else None
-    if user is None or any(key.startswith(BY_EMAIL) for key in keys.members):
+    if user is None or user.kept.member is None or any(key.startswith(BY_EMAIL) for key in keys.members):
         return keys.members
-    known = email_member({name: user.traits[name][0] for name in ("email", "email_hash") if name in user.traits})
-    return keys.members if known is None else (*keys.members, known)
+    return (*keys.members, user.kept.member)
 
 
 def _facts(
     keys: FactKeys,
-    users: Mapping[str, Profile],
-    groups: Mapping[str, Profile],
+    users: Mapping[str, _Known],
+    groups: Mapping[str, _Known],
     listed: frozenset[str],
 ) -> Facts:
-    known = [users.get(key, _NOBODY) for key in keys.users]
-    user = known[0] if known else _NOBODY
-    group_id = keys.group or (user.group[0] if user.group else None)
-    if group_id is None and not listed and all(each is _NOBODY for each in known):
+    known = [users[key] for key in keys.users if key in users]
+    user = users.get(keys.users[0], _STRANGER) if keys.users else _STRANGER
+    group_id = keys.group or (user.kept.group[0] if user.kept.group else None)
+    if group_id is None and not listed and not known:
         return NO_FACTS
+    group = None
+    if group_id is not None:
+        group = Group(id=group_id, traits=dict(groups.get(GROUP + group_id, _STRANGER).kept.known))
     return Facts(
-        traits=_known(user),
-        group=None if group_id is None else Group(id=group_id, traits=_known(groups.get(GROUP + group_id, _NOBODY))),
+        traits=user.kept.known,
+        group=group,
         consent=joined_consent([each.consent for each in known]),
         audiences=listed,
     )
-
-
-def _known(profile: Profile) -> dict[str, Json]:
-    return {name: value for name, (value, _) in profile.traits.items() if value is not None}
