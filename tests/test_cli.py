@@ -99,6 +99,7 @@ def test_every_command_has_help_and_none_needs_a_server_for_it() -> None:
         ("serve",),
         ("migrate",),
         ("migrate-database",),
+        ("prune",),
         ("demo",),
         *(("keys", each) for each in ("create",)),
         *(("people", each) for each in ("invite", "list")),

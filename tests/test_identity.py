@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracklayer.identity import IdFactory, first_id
+from tracklayer.identity import IdFactory, first_id, made_at
 
 NOW = 1_777_977_000.123
 UUID7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -138,3 +138,9 @@ def test_the_ids_of_a_time_and_later_are_those_from_its_first_id_on(made_at: flo
 def test_there_is_a_first_id_for_any_time() -> None:
     assert first_id("dlv", -62_135_596_800) == "dlv_0000000000"
     assert first_id("dlv", 253_402_300_799) < "dlv_" + "z" * 26
+
+
+@given(st.floats(0, 4e9))
+def test_an_id_says_when_it_was_made(at: float) -> None:
+    made = factory(Hands(at)).new("evt")
+    assert made_at(made) == made_at(first_id("evt", at)) == int(at * 1000) / 1000

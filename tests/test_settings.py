@@ -102,6 +102,8 @@ def test_a_master_key_may_use_the_url_safe_alphabet() -> None:
         ("LEASE", "500ms", "a duration from 1s to 30d"),
         ("STOP_TIMEOUT", "-1s", "a duration from 0s to 30d"),
         ("DEDUP_WINDOW", "31d", "a duration from 1s to 30d"),
+        ("RETENTION_EVENTS", "59m", "a duration from 1h to 3650d"),
+        ("RETENTION_DEAD_LETTERS", "3651d", "a duration from 1h to 3650d"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_the_value_and_what_was_expected(

@@ -11,6 +11,7 @@ from tracklayer.catalog import Catalog
 from tracklayer.errors import TrackLayerError
 from tracklayer.flow.engine import Engine
 from tracklayer.flow.relay import NOTE, WATCH, Relay
+from tracklayer.operate.maintenance import PRUNED, Maintenance
 from tracklayer.operate.sources import Sources
 from tracklayer.ports import Clock
 from tracklayer.store.paces import HOLD
@@ -26,11 +27,20 @@ log = structlog.get_logger("tracklayer")
 class Hearing:
     """Hears announcements one by one; what is to be read again is read once for all that came meanwhile."""
 
-    def __init__(self, catalog: Catalog, sources: Sources, engine: Engine, relay: Relay, clock: Clock) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        sources: Sources,
+        engine: Engine,
+        relay: Relay,
+        maintenance: Maintenance,
+        clock: Clock,
+    ) -> None:
         self._catalog = catalog
         self._sources = sources
         self._engine = engine
         self._relay = relay
+        self._maintenance = maintenance
         self._clock = clock
         self._changed: set[tuple[str, str]] = set()  # topic, workspace
         self._something = asyncio.Event()
@@ -53,6 +63,8 @@ class Hearing:
         elif topic == HOLD:
             destination_id, _, until = about.partition(" ")
             self._engine.hold(destination_id, float(until))
+        elif topic == PRUNED:
+            self._maintenance.hear(about)
         elif topic in (WATCH, NOTE):
             self._relay.hear(topic, about)
         elif topic in (CONFIGURATION, KEYS, SOURCES):

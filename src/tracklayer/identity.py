@@ -23,6 +23,14 @@ def first_id(prefix: str, at: float) -> str:
     return f"{prefix}_" + "".join(_PAIRS[millisecond >> shift & 1023] for shift in range(40, -1, -10))
 
 
+def made_at(some_id: str) -> float:
+    """When `IdFactory.new` made it (unix seconds, to the millisecond); also of what `first_id` answers."""
+    millisecond = 0
+    for digit in some_id.partition("_")[2][:10]:
+        millisecond = millisecond << 5 | _DIGITS.index(digit)
+    return millisecond / 1000
+
+
 class IdFactory:
     """Makes UUIDv7 numbers (RFC 9562, section 5.7), each greater than the one before, and writes them in two ways.
 

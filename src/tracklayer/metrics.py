@@ -15,6 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from tracklayer.store.queue import Backlog
+from tracklayer.store.tables import PARTITIONED
+from tracklayer.store.volume import Volume
 
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -65,8 +67,9 @@ class Metrics(Collector):
         self.commit_seconds = Histogram()
         self.late_settlements = 0  # ends of attempts whose lease another process had taken over
         self.enrichment_failures: Counter[str] = Counter()
+        self.pruned_rows: Counter[str] = Counter(dict.fromkeys(PARTITIONED, 0))  # by table
         self._destinations: dict[str, DestinationMetrics] = {}
-        self._queues: list[Metric] = []
+        self._found: list[Metric] = []  # what the store says
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -77,7 +80,9 @@ class Metrics(Collector):
             found = self._destinations[destination_id] = DestinationMetrics()
         return found
 
-    def exposition(self, backlogs: Iterable[Backlog], destination_ids: Iterable[str], now: float) -> bytes:
+    def exposition(
+        self, backlogs: Iterable[Backlog], destination_ids: Iterable[str], volume: Volume, now: float
+    ) -> bytes:
         """Everything as text; the queues as they are at `now`, zero where nothing waits."""
         waiting = {backlog.destination_id: backlog for backlog in backlogs}
         depth = GaugeMetricFamily("tracklayer_queue_depth", "Deliveries that wait.", labels=_BY)
@@ -87,7 +92,7 @@ class Metrics(Collector):
             depth.add_metric([destination_id], backlog.depth if backlog else 0)
             oldest.add_metric([destination_id], max(0.0, now - backlog.oldest_at) if backlog else 0)
             self.of(destination_id)
-        self._queues = [depth, oldest]
+        self._found = [depth, oldest, *_of_volume(volume, now)]
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -113,7 +118,11 @@ class Metrics(Collector):
         yield self._counter("suppressed", "Deliveries held back by a rule.", lambda of: of.suppressed)
         yield self._histogram("attempt", "One HTTP request.", lambda of: of.attempt_seconds)
         yield self._histogram("delivery", "From accept to delivered.", lambda of: of.delivery_seconds)
-        yield from self._queues
+        removed = CounterMetricFamily("tracklayer_pruned_rows", "Rows removed for their age.", labels=("table",))
+        for table, count in self.pruned_rows.items():
+            removed.add_metric([table], count)
+        yield removed
+        yield from self._found
 
     def _counter(self, name: str, doc: str, value: Callable[[DestinationMetrics], int]) -> Metric:
         family = CounterMetricFamily(f"tracklayer_deliveries_{name}", doc, labels=_BY)
@@ -130,3 +139,14 @@ class Metrics(Collector):
 
 
 _BY = ("destination_id",)
+
+
+def _of_volume(volume: Volume, now: float) -> list[Metric]:
+    size = GaugeMetricFamily("tracklayer_database_bytes", "Bytes of the database, without its log.", value=volume.bytes)
+    rows = GaugeMetricFamily("tracklayer_table_rows", "Rows, as far as the database can tell.", labels=("table",))
+    for table, count in volume.rows.items():
+        rows.add_metric([table], count)
+    oldest_at = now if volume.oldest_event_at is None else volume.oldest_event_at
+    age = max(0.0, now - oldest_at)
+    oldest = GaugeMetricFamily("tracklayer_oldest_event_seconds", "Age of the oldest event, 0 for none.", value=age)
+    return [size, rows, oldest]

@@ -36,6 +36,7 @@ from tracklayer.operate.explain import Explain
 from tracklayer.operate.health import Vitals
 from tracklayer.operate.intake import Intake
 from tracklayer.operate.keys import DEFAULT_WORKSPACE, Keys
+from tracklayer.operate.maintenance import Maintenance
 from tracklayer.operate.passwords import Passwords
 from tracklayer.operate.people import People
 from tracklayer.operate.recent import Recent
@@ -71,8 +72,10 @@ from tracklayer.store.moving import refuse_half_moved
 from tracklayer.store.paces import Paces
 from tracklayer.store.profiles import Profiles
 from tracklayer.store.rejected import RejectedStore
+from tracklayer.store.retention import retention
 from tracklayer.store.search import EventSearch
 from tracklayer.store.sources import SourceStore
+from tracklayer.store.volume import Volumes
 from tracklayer.template import Limits
 from tracklayer.transport import HttpTransport
 from tracklayer.vault import Vault, load_or_make_master_key
@@ -171,7 +174,8 @@ class Service:
         )
         self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
         self.workspaces = Workspaces(self.catalog, rules, self.audit, self.clock)
-        self.storage = Storage(self._database, settings.data_dir)
+        self.maintenance = Maintenance(self._database, retention(settings), self.clock, self.metrics)
+        self.storage = Storage(Volumes(self._database), self.maintenance, self.clock, settings.data_dir)
         self._take_from_sources(vault)
         self._let_operate(configuration, counts, profiles, attempter)
         self.started_at = self.clock.now()
@@ -179,7 +183,7 @@ class Service:
         self._relay = Relay(self.tail, self._database.tell, self.clock, worker)
         if self._database.shared:
             self.tail.on_watch, self.tail.on_note = self._relay.watching, self._relay.pass_on
-        self._hearing = Hearing(self.catalog, self.sources, self.engine, self._relay, self.clock)
+        self._hearing = Hearing(self.catalog, self.sources, self.engine, self._relay, self.maintenance, self.clock)
         self._listening = (
             Listening(settings.database_url, shared_clock, self._hearing.hear, self._hearing.resume)
             if self._database.shared
@@ -301,6 +305,7 @@ class Service:
         released = 0 if self._database.shared else await self._queue.release_all(now=self.clock.now())
         await self.engine.start()
         self._hearing.start()
+        await self.maintenance.start()
         self._running = True
         log.info("started", role=self.settings.role, data_dir=str(self.settings.data_dir), resumed_deliveries=released)
 
@@ -313,6 +318,7 @@ class Service:
             await self._listening.stop()
         await self._hearing.stop()
         await self._relay.stop()
+        await self.maintenance.stop()
         await self.replays.stop()
         try:
             await self.engine.stop(self.settings.stop_timeout)
@@ -341,7 +347,7 @@ class Service:
         """The metrics as text."""
         backlogs = await self._queue.backlog()
         ids = [destination.id for destination in self.catalog.destinations()]
-        return self.metrics.exposition(backlogs, ids, self.clock.now())
+        return self.metrics.exposition(backlogs, ids, await self.storage.volume(), self.clock.now())
 
 
 def lock_data_dir(data_dir: Path) -> TextIO:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 import msgspec
 
 from tracklayer.errors import Invalid, TrackLayerError
-from tracklayer.model.duration import format_duration, parse_duration
+from tracklayer.model.duration import LONGEST, format_duration, parse_duration
 
 PREFIX = "TRACKLAYER_"
 URL_VARIABLE = PREFIX + "URL"
@@ -33,6 +33,7 @@ CLIENT_VARIABLES: Mapping[str, str] = MappingProxyType(
 KIB = 1024
 MIB = 1024 * KIB
 HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 class SettingsError(TrackLayerError):
@@ -112,15 +113,18 @@ def _show_size(size: int) -> str:
     return str(size)
 
 
-def _duration(least: float) -> Kind:
+def _duration(least: float, most: float = LONGEST) -> Kind:
     def parse(text: str) -> float:
-        seconds = parse_duration(text)
+        seconds = parse_duration(text, most=most)
         if seconds < least:
             raise ValueError(text)
         return seconds
 
+    examples = "500ms, 20s, 1m30s or 24h" if least < HOUR else "12h or 90d"
     return Kind(
-        parse, f"a duration from {format_duration(least)} to 30d, such as 500ms, 20s, 1m30s or 24h", format_duration
+        parse,
+        f"a duration from {format_duration(least)} to {format_duration(most)}, such as {examples}",
+        format_duration,
     )
 
 
@@ -179,6 +183,7 @@ _YES_NO = Kind(_yes_no, "yes or no", lambda value: "yes" if value else "no")
 _HOST = Kind(_host, "an IP address or a host name")
 _SIZE = Kind(_size, "a size in bytes, such as 65536, 64KiB or 1MiB, and more than 0", _show_size)
 _COUNT = _between(1, 1_000_000)
+_RETENTION = _duration(HOUR, 3650 * DAY)
 _NETWORKS = Kind(
     _networks,
     "networks separated by commas, without host bits, such as 10.0.0.0/8, ::1/128",
@@ -275,6 +280,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dedup_window: Annotated[float, Setting(_duration(1), "How long the same `event_id` counts as the same event.")] = (
         24 * HOUR
     )
+    retention_events: Annotated[
+        float,
+        Setting(
+            _RETENTION,
+            "How long events are kept, and deliveries since they ended; what waits stays, whatever its age. "
+            "At least the dedup window.",
+        ),
+    ] = 30 * DAY
+    retention_attempts: Annotated[
+        float, Setting(_RETENTION, "How long attempts are kept, at most as long as their delivery.")
+    ] = 30 * DAY
+    retention_bodies: Annotated[
+        float,
+        Setting(
+            _RETENTION, "How long requests of failed attempts are kept whose delivery is no dead letter after all."
+        ),
+    ] = 14 * DAY
+    retention_dead_letters: Annotated[
+        float,
+        Setting(
+            _RETENTION,
+            "How long dead letters are kept, with their event, attempts and request. At least as long as events.",
+        ),
+    ] = 90 * DAY
     stop_timeout: Annotated[
         float, Setting(_duration(0), "How long a stop waits for what is in flight before it cuts it off.")
     ] = 20.0

@@ -15,7 +15,10 @@ def test_the_workspace_shows_its_limits_with_their_variables_and_its_room(consol
     words = console.get("/settings/workspace").words
     assert "The most events in one batch. 500 TRACKLAYER_BATCH_LIMIT" in words
     assert "How long the same event_id counts as the same event. 1d TRACKLAYER_DEDUP_WINDOW" in words
-    assert re.search(r"Database [\d.]+.[KMG]iB Free on its disk [\d.]+.[KMG]iB", words)
+    assert re.search(r"Database [\d.]+.[KMG]iB Grows by about [\d\u202f]+ events a day \([\d.]+.([KMG]i)?B\)", words)
+    assert re.search(r"events 30.d, attempts 30.d, requests of failed attempts 14.d, dead letters 90.d;", words)
+    assert "Last pruned not since this process started" in words
+    assert re.search(r"Free on its disk [\d.]+.[KMG]iB", words)
 
 
 def test_an_invitation_is_a_link_shown_once_by_which_one_person_joins(console: Console, console_url: str) -> None:

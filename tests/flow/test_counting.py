@@ -112,6 +112,7 @@ async def test_nothing_runs_while_nothing_is_counted(tmp_path: Path) -> None:
         await world.send("ord_1")
         await world.all_end()
         await asyncio.sleep(2 * WRITTEN)
+        await world.service.maintenance.stop()  # which has a clock of its own to look at
         with mock.patch.object(world.clock, "sleep", side_effect=AssertionError("nothing is to be waited for")):
             await asyncio.sleep(DAY)
         assert world.service._counting._writing is None
@@ -197,6 +198,7 @@ async def test_a_stop_without_a_store_ends_all_the_same(tmp_path: Path) -> None:
 @in_virtual_time
 async def test_old_counts_are_forgotten(tmp_path: Path, after: float, kept: int) -> None:
     async with running(tmp_path) as world:
+        await world.service.maintenance.stop()  # it would only take the time of every hour
         await world.destination("d")
         await world.send("ord_1")
         await asyncio.sleep(WRITTEN)

@@ -232,18 +232,22 @@ async def test_leases_stay_behind_and_a_test_under_a_lease_is_let_go(
 async def test_a_nul_in_a_text_becomes_another_character_everywhere_and_is_told(
     file: Path, postgres_url: str, there: Database, change: Callable[..., None]
 ) -> None:
-    bad = f"a{NUL}b"
+    bad = f"a{NUL}b"  # by its new name it stands behind `axb`
     change("UPDATE events SET event_id = ? WHERE pk = (SELECT min(pk) FROM events)", bad)
-    change("UPDATE event_keys SET event_id = ? WHERE event_pk = (SELECT min(event_pk) FROM event_keys)", bad)
+    for event_id in ("aab", bad, "axb", "b"):
+        change("INSERT INTO event_keys SELECT workspace_id, ?, event_pk, 1.5 FROM event_keys LIMIT 1", event_id)
 
     moved = await one_pass(file, postgres_url, rows=20)
+    again = await one_pass(file, postgres_url, rows=30)
 
     assert moved["events"].mended == {"event_id": 1}
     assert moved["event_keys"].mended == {"event_id": 1}
     assert all(each.equal for each in moved.values())
+    assert [each.copied for each in again.values()] == [0] * len(again)
     good = f"a{INSTEAD}b"
     assert good in {row[2] for row in await rows_of(there, events)}
-    assert good in {row[1] for row in await rows_of(there, event_keys)}
+    kept = [row[1] for row in await rows_of(there, event_keys) if row[3] == 1.5]
+    assert kept == ["aab", "axb", good, "b"]
 
 
 async def test_keys_that_differ_by_a_nul_alone_are_refused_by_name(small_file: Path, postgres_url: str) -> None:

@@ -12,15 +12,19 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy import event as engine_event
 
-from tests.store.samples import LEASE, NOW, WINDOW, WORKSPACE, acceptance, settlement
+from tests.store.samples import LEASE, NOW, WINDOW, WORKSPACE, acceptance, only_delivery, settlement
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.facts import FactKeys
+from tracklayer.ports import SystemClock
+from tracklayer.settings import Settings
 from tracklayer.store import Database, History, Queue, open_database
 from tracklayer.store.audiences import AudienceStore
 from tracklayer.store.causes import Causes
 from tracklayer.store.counts import MINUTE, Counts
 from tracklayer.store.facts import FactsReader
 from tracklayer.store.history import DeliveryFilter
+from tracklayer.store.pruning import Pruner
+from tracklayer.store.retention import retention
 from tracklayer.store.search import EventFilter, EventSearch
 
 Act = Callable[[Queue, History], Awaitable[object]]
@@ -269,4 +273,22 @@ async def test_what_is_known_of_users_and_who_is_on_a_list_is_searched_by_key(
     asked = [each for each in statements if "profiles" in each or "audience" in each]
     steps = [step for step in plans(path, asked) if "json_each" not in step]
     assert len(steps) > 8
+    assert not [step for step in steps if _goes_through_all(step)], "\n".join(steps)
+
+
+async def test_pruning_walks_keys_and_looks_up_what_stays(
+    path: Path, database: Database, statements: list[str]
+) -> None:
+    item = acceptance(user={"external_id": "u_1"})
+    queue = Queue(database, worker="wrk_1", dedup_window=WINDOW)
+    await queue.accept([item])
+    await queue.claim("dst_1", 1, now=NOW, lease_until=NOW + LEASE)
+    await queue.settle([settlement(only_delivery(item))])
+    statements.clear()
+
+    pruned = await Pruner(database, SystemClock()).prune(retention(Settings()).cutoffs(NOW + 100 * 86_400))
+
+    assert pruned.total == 5  # with its attempt, its id and its user
+    steps = [step for step in plans(path, statements) if "pragma" not in step]
+    assert len(steps) > 12
     assert not [step for step in steps if _goes_through_all(step)], "\n".join(steps)

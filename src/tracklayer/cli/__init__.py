@@ -1,4 +1,4 @@
-"""The command line: `tracklayer serve`, `demo`, `migrate`, and commands that call a server over its API."""
+"""The command line: `tracklayer serve`, `demo`, `migrate`, `prune`, and commands that call a server over its API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tracklayer import __version__
-from tracklayer.cli import dead_letters, destinations, events, keys, local, people
+from tracklayer.cli import dead_letters, destinations, events, keys, local, people, prune
 from tracklayer.errors import TrackLayerError
 from tracklayer.settings import SettingsError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 local.add_to(app)
+app.command("prune")(prune.prune)
 app.add_typer(keys.app)
 app.add_typer(people.app)
 app.add_typer(destinations.app)

@@ -180,7 +180,7 @@ def _report_mended(tables: list[Moved]) -> None:
         for column, count in each.mended.items():
             write_line(
                 f"{each.table}.{column}: {counted(count, 'text')} with a NUL, which PostgreSQL cannot hold: "
-                "U+0001 stands in its place",
+                "U+FFFD stands in its place, as a server there would write it",
                 "yellow",
             )
 

@@ -11,10 +11,13 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 
 
-def parse_duration(value: str | int | float) -> float:
+LONGEST = 30 * 86400.0  # seconds
+
+
+def parse_duration(value: str | int | float, *, most: float = LONGEST) -> float:
     """Seconds of `value`: a number is seconds, a text is a sum of parts with units.
 
-    Raises `Invalid` for anything else, a negative value and one over 30 days.
+    Raises `Invalid` for anything else, a negative value and one over `most` (30 days).
     """
     if isinstance(value, str):
         text = value.strip().replace(" ", "")
@@ -29,8 +32,10 @@ def parse_duration(value: str | int | float) -> float:
         raise Invalid(f"{value!r} is not a duration: expected a text such as 10s", code="invalid_duration", pointer="")
     else:
         seconds = value
-    if not 0 <= seconds <= 30 * 86400:
-        raise Invalid(f"{value!r} is out of range: expected 0s to 30d", code="invalid_duration", pointer="")
+    if not 0 <= seconds <= most:
+        raise Invalid(
+            f"{value!r} is out of range: expected 0s to {format_duration(most)}", code="invalid_duration", pointer=""
+        )
     return float(seconds)
 
 

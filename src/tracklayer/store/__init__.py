@@ -5,6 +5,7 @@
 - `configuration`: workspaces, keys, secrets, destinations, versions, suppressions
 - `rules`: what a workspace decides about its events
 - `history`: reading events, deliveries and attempts back
+- `retention`: what may go for its age; `pruning`: removing it; `partitions`: days, on PostgreSQL; `volume`: how much
 - `people`: people, sessions, invitations; `audit`: who changed what
 """
 

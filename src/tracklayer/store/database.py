@@ -90,12 +90,20 @@ class Database(ABC):
         """While the block runs, no other process is in such a block. Raises `Unavailable`."""
 
     @abstractmethod
+    def turn(self, work: int) -> AbstractAsyncContextManager[bool]:
+        """Whether this process alone is in such a block for `work`; it is not waited for. Raises `Unavailable`."""
+
+    @abstractmethod
     async def ping(self) -> None:
         """Prove that a transaction can begin and commit. Raises `Unavailable`."""
 
     @abstractmethod
     async def size(self) -> int:
         """The bytes of the database on disk, without its log of the last writes."""
+
+    @abstractmethod
+    def unused(self, connection: Connection) -> int:
+        """The bytes within `size` that hold nothing, as this transaction sees it; 0 where the database cannot tell."""
 
     @abstractmethod
     async def close(self) -> None:

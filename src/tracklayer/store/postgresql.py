@@ -210,14 +210,30 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """See `Database`: an advisory lock on a connection of its own, which ends with it."""
+        """See `Database`: an advisory lock."""
+        async with self._connection() as connection:
+            await connection.execute(f"SELECT pg_advisory_lock({STARTING})", timeout=LONG_COMMAND)
+            yield
+
+    @asynccontextmanager
+    async def turn(self, work: int) -> AsyncIterator[bool]:
+        """See `Database`: an advisory lock."""
+        async with self._connection() as connection:
+            try:
+                mine = await connection.fetchval(f"SELECT pg_try_advisory_lock({work})", timeout=COMMAND)
+            except _BROKEN as error:
+                _raise(error)
+            yield mine
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """One beside the pool, for a lock that ends with it."""
         try:
             connection = await asyncpg.connect(**arguments_of(self._url), timeout=CONNECTING)
         except _BROKEN as error:
             _raise(error)
         try:
-            await connection.execute(f"SELECT pg_advisory_lock({STARTING})", timeout=LONG_COMMAND)
-            yield
+            yield connection
         finally:
             connection.terminate()
 
@@ -229,6 +245,10 @@ class PostgresDatabase(Database):
         """The bytes of the database on disk, without the server's log."""
         question = select(func.pg_database_size(func.current_database()))
         return await self.read(lambda connection: int(connection.execute(question).scalar_one()))
+
+    def unused(self, connection: Connection) -> int:  # noqa: ARG002
+        """See `Database`: VACUUM finds it out later."""
+        return 0
 
     async def close(self) -> None:
         """See `Database`."""

@@ -62,6 +62,7 @@ class SqliteDatabase(Database):
         _prepare_sqlite(self._writer, begin="BEGIN IMMEDIATE", busy_timeout=0)  # `_begin` waits
         _prepare_sqlite(self._reader, begin="BEGIN", busy_timeout=PATIENCE)
         self._writes: GroupCommit[tuple[Work[Any], bool], Any] = GroupCommit(self._transaction, largest=LARGEST)
+        self._turns: set[int] = set()
         self._committing = ThreadPoolExecutor(1, "tracklayer-commit")
         self._reading = ThreadPoolExecutor(READERS, "tracklayer-read")
 
@@ -155,6 +156,18 @@ class SqliteDatabase(Database):
         """One process works on a file at all, see `service.lock_data_dir`."""
         yield
 
+    @asynccontextmanager
+    async def turn(self, work: int) -> AsyncIterator[bool]:
+        """See `alone`; within the process it is told by `work`."""
+        if work in self._turns:
+            yield False
+            return
+        self._turns.add(work)
+        try:
+            yield True
+        finally:
+            self._turns.remove(work)
+
     async def ping(self) -> None:
         """Prove that a transaction can begin and commit. Raises `Unavailable`."""
         await self.write(lambda connection: connection.exec_driver_sql("PRAGMA user_version = 0"))
@@ -163,6 +176,11 @@ class SqliteDatabase(Database):
         """The bytes of the database on disk, without its log of the last writes."""
         question = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
         return await self.read(lambda connection: int(connection.exec_driver_sql(question).scalar_one()))
+
+    def unused(self, connection: Connection) -> int:
+        """See `Database`."""
+        question = "SELECT freelist_count * page_size FROM pragma_freelist_count(), pragma_page_size()"
+        return int(connection.exec_driver_sql(question).scalar_one())
 
     async def close(self) -> None:
         """Close every connection, once the transaction that runs has ended."""

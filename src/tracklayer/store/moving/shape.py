@@ -14,8 +14,8 @@ from tracklayer.store.tables import deliveries, metadata, schema_needs
 
 Row: TypeAlias = tuple[Any, ...]
 
-NUL, INSTEAD = "\x00", "\x01"
-"""PostgreSQL's texts hold no NUL. The next character keeps the order of keys, and is the same wherever a key stands."""
+NUL, INSTEAD = "\x00", "\ufffd"
+"""PostgreSQL's texts hold no NUL. A server there writes, and looks for, the same character instead."""
 
 STOPPED = "the server stopped during the test"
 _encode = msgspec.msgpack.Encoder().encode
@@ -38,6 +38,10 @@ class Shape:
     def key_of(self, row: Row) -> Row:
         """A row's primary key."""
         return tuple([row[at] for at in self._at])
+
+    def changes_place(self, found: Row) -> bool:
+        """Whether a row as SQLite has it gets another key, and so another place among the others."""
+        return any(isinstance(found[at], str) and NUL in found[at] for at in self._at)
 
     def row(self, found: Row) -> Row:
         """A row as SQLite has it, in the form in which it is moved."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -20,7 +21,7 @@ BYTES = 8 << 20  # … and about so many
 
 
 class Chunk(NamedTuple):
-    """Rows that follow each other. `last` is the key of the last one; None: no more rows come after these."""
+    """Rows that follow each other. `last` is the key that they go up to; None: no more rows come after these."""
 
     rows: list[Row]
     last: Row | None
@@ -34,6 +35,7 @@ class Source:
         """Raises `Unavailable` where there is no such database."""
         self.path = path
         self._rows = rows
+        self._moving: list[Row] = []  # rows of the table at hand that get another place
         self._connection = read_only(path)
         self._version = self._pragma("data_version")
 
@@ -61,24 +63,36 @@ class Source:
 
     def chunk(self, shape: Shape, after: Chunk | None) -> Chunk:
         """The rows that follow `after`, from the first one on where that is None."""
-        key = ", ".join(shape.key)
-        columns = ", ".join(f'"{name}"' for name in shape.columns)
-        where = f"WHERE ({key}) > ({', '.join('?' * len(shape.key))})" if after else ""
-        statement = f"SELECT {columns} FROM {shape.name} {where} ORDER BY {key} LIMIT {self._rows}"
+        if after is None:
+            self._moving = self._changing_place(shape)
+        low = after.last if after else None
         rows: list[Row] = []
-        size, before = 0, after.last if after else None
-        with (
-            _explained(self.path),
-            closing(self._connection.execute(statement, (after.next if after else None) or ())) as cursor,
-        ):
+        size, last, following = 0, None, None
+        with _explained(self.path), closing(self._following(shape, after)) as cursor:
             for found in cursor:
-                row = shape.row(found)
-                before = _next_key(shape, row, before)
-                rows.append(row)
-                size += sum(len(value) for value in row if isinstance(value, str | bytes))
+                if shape.changes_place(found):
+                    continue
+                rows.append(shape.row(found))
+                size += sum(len(value) for value in rows[-1] if isinstance(value, str | bytes))
                 if len(rows) == self._rows or size >= BYTES:
-                    return Chunk(rows, before, shape.key_of(found))
-        return Chunk(rows, None, None)
+                    last, following = shape.key_of(rows[-1]), shape.key_of(found)
+                    break
+        rows += [row for row in self._moving if _lies_between(shape.key_of(row), low, last)]
+        rows.sort(key=shape.key_of)
+        _expect_one_of_each(shape, rows)
+        return Chunk(rows, last, following)
+
+    def _following(self, shape: Shape, after: Chunk | None) -> sqlite3.Cursor:
+        key = ", ".join(shape.key)
+        where = f"WHERE ({key}) > ({', '.join('?' * len(shape.key))})" if after else ""
+        statement = f"SELECT {_columns(shape)} FROM {shape.name} {where} ORDER BY {key}"
+        return self._connection.execute(statement, (after.next if after else None) or ())
+
+    def _changing_place(self, shape: Shape) -> list[Row]:
+        """Hardly ever any: ids and names have no control characters."""
+        has_nul = " OR ".join(f"instr({name}, char(0)) > 0" for name in shape.key)
+        found = self._all(f"SELECT {_columns(shape)} FROM {shape.name} WHERE {has_nul}")
+        return [shape.row(row) for row in found]
 
     def close(self) -> None:
         """Let go of the file."""
@@ -98,14 +112,21 @@ class Source:
             return self._connection.execute(statement).fetchall()
 
 
-def _next_key(shape: Shape, row: Row, before: Row | None) -> Row:
-    key = shape.key_of(row)
-    if before is not None and key <= before:
-        raise Conflict(
-            f"{shape.name} has two rows that PostgreSQL would take for one, or in another order: {before!r} and "
-            f"{key!r} (a NUL in a text is moved as U+0001)"
-        )
-    return key
+def _columns(shape: Shape) -> str:
+    return ", ".join(f'"{name}"' for name in shape.columns)
+
+
+def _lies_between(key: Row, after: Row | None, last: Row | None) -> bool:
+    return (after is None or key > after) and (last is None or key <= last)
+
+
+def _expect_one_of_each(shape: Shape, rows: list[Row]) -> None:
+    for row, following in pairwise(rows):
+        if shape.key_of(row) == shape.key_of(following):
+            raise Conflict(
+                f"{shape.name} has two rows that PostgreSQL would take for one, {shape.key_of(row)!r}: "
+                "a NUL in a text is moved as U+FFFD. Delete or change one of them first"
+            )
 
 
 class _explained:  # noqa: N801 (reads as the verb that it is in a with statement)
