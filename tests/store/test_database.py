@@ -109,8 +109,10 @@ async def test_those_who_share_a_transaction_do_not_share_their_errors(database:
     )
 
     assert [type(result).__name__ for result in results[2:4]] == ["NotFound", "NotFound"]
-    assert [*results[:2], results[4], results[6]] == ["a", "b", "c", "d"]
-    assert isinstance(results[5], Exception)  # the second "a"
+    assert [results[1], results[4], results[6]] == ["b", "c", "d"]
+    both = [results[0], results[5]]  # on connections of their own, either may be first
+    assert "a" in both
+    assert [isinstance(result, Exception) for result in both].count(True) == 1
     assert await names(database) == ["a", "b", "c", "d"]
 
 

@@ -122,6 +122,17 @@ async def test_after_a_silence_of_the_server_nobody_waits_for_another_connection
     await database.close()
 
 
+async def test_a_server_that_is_silent_does_not_keep_a_process_from_ending(
+    postgres_url: str, line: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "CLOSING", 0.5)
+    database = PostgresDatabase(through(line, postgres_url))
+    await asyncio.gather(*(database.ping() for _ in range(3)))
+    line.silence()
+    async with asyncio.timeout(10):
+        await database.close()
+
+
 async def test_a_commit_that_no_standby_has_is_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgresql, "COMMAND", 1.0)
     with PostgresServer(synchronous_standby_names="nobody") as server:

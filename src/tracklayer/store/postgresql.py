@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -44,6 +44,7 @@ CONNECTIONS = 8  # of one process, at most, beside the one that listens
 CONNECTING = 5.0  # seconds to make a connection
 COMMAND = 15.0  # seconds that one statement may take; a host that is gone is noticed that late
 LONG_COMMAND = 900.0  # … of work that goes over many rows
+CLOSING = 3.0  # seconds that a server has to say good-bye
 TURN = 10.0  # seconds that a transaction waits for a free connection
 LOCK_WAIT = 1.0  # seconds that a migration waits for a lock, and again before it tries once more
 LOCK_TRIES = 60
@@ -253,8 +254,12 @@ class PostgresDatabase(Database):
         """See `Database`."""
         if self._writes:
             await asyncio.wait(self._writes)
-        await self._engine.dispose()
-        await self._long_engine.dispose()
+        for engine in (self._engine, self._long_engine):
+            with suppress(
+                TimeoutError
+            ):  # a server that is silent is not waited for; what is left ends with the process
+                async with asyncio.timeout(CLOSING):
+                    await engine.dispose()
 
 
 def _note_time(_connection: object, record: Any) -> None:
