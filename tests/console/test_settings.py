@@ -210,8 +210,9 @@ def test_the_sources_page_counts_what_came_and_shows_a_call_that_works(
     console_api.post("/v1/events", {"event_id": "twice", "event_name": "purchase"})
     console_api.post("/v1/events/batch", {"events": [{"event_name": "purchase"}, {"no": "event"}]})
     console_api.post("/v1/events", {"no": "event"})
+    console_api.post("/v1/events", {"no": "event"}, authorization="Bearer nobody")
     changes = {label: number - before[label] for label, number in counts(console).items()}
-    assert changes == {"Accepted": 3, "Duplicates": 1, "Rejected": 1, "Refused": 1}
+    assert changes == {"Accepted": 3, "Duplicates": 1, "Rejected": 2, "Refused": 1}
     assert "256.0 KiB" in page.words.replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 

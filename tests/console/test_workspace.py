@@ -17,7 +17,7 @@ def test_the_workspace_shows_its_limits_with_their_variables_and_its_room(consol
     assert "How long the same event_id counts as the same event. 1d TRACKLAYER_DEDUP_WINDOW" in words
     assert re.search(r"Database [\d.]+.[KMG]iB Grows by about [\d\u202f]+ events a day \([\d.]+.([KMG]i)?B\)", words)
     assert re.search(r"events 30.d, attempts 30.d, requests of failed attempts 14.d, dead letters 90.d;", words)
-    assert "Last pruned not since this process started" in words
+    assert re.search(r"Last pruned (not since this process started|.+ rows)", words)
     assert re.search(r"Free on its disk [\d.]+.[KMG]iB", words)
 
 

@@ -153,7 +153,7 @@ def test_every_line_of_the_log_that_the_page_names_is_written_somewhere() -> Non
     names = re.findall(r"`(\w+)`", sentence)
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "tracklayer").rglob("*.py"))
     assert len(names) >= 4
-    assert all(f'log.warning("{name}"' in code for name in names)
+    assert [name for name in names if not re.search(rf'warn(ing)?\("{name}"', code)] == []
 
 
 def test_the_figures_of_the_sizing_table_are_those_that_were_measured() -> None:

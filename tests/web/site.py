@@ -41,8 +41,9 @@ class Site:
         return str(ok(self.api.post("/v1/events", self.event(**fields)))["id"])
 
     def delivery(self, event_id: str) -> dict[str, Any]:
-        """The one delivery of an event."""
-        (delivery,) = ok(self.api.get(f"/v1/events/{quote(event_id, safe='')}"))["deliveries"]
+        """The one delivery of an event to a destination of this site."""
+        found = ok(self.api.get(f"/v1/events/{quote(event_id, safe='')}"))["deliveries"]
+        (delivery,) = [each for each in found if each["destination_id"] in self._made]
         return dict(delivery)
 
     def settled(self, event_id: str, state: str) -> dict[str, Any]:

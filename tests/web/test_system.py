@@ -46,6 +46,7 @@ def test_the_metrics_count_what_happened_to_each_destination(api: Api, site: Sit
     assert ok(api.post("/v1/events", site.event(event_id=f"{site.name}_dead")))["dedup_status"] == "duplicate"
     ok(api.post("/v1/events/batch", {"events": [{}]}), 202)
     assert api.post("/v1/events", {}).status == 422
+    assert api.post("/v1/events", {}, authorization="Bearer nobody").status == 401
     ok(api.post(f"/v1/destinations/{made['id']}/pause"))
     site.send()
 
@@ -64,7 +65,7 @@ def test_the_metrics_count_what_happened_to_each_destination(api: Api, site: Sit
         - before.get(f'tracklayer_events_total{{status="{status}"}}', 0)
         for status in ("accepted", "duplicate", "rejected", "refused")
     }
-    assert grown == {"accepted": 5, "duplicate": 1, "rejected": 1, "refused": 1}
+    assert grown == {"accepted": 5, "duplicate": 1, "rejected": 2, "refused": 1}
     assert after["tracklayer_accept_seconds_count"] > before["tracklayer_accept_seconds_count"]
 
 

@@ -56,6 +56,14 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     results: list[BatchItem]
 
 
+class _Kept(Exception):
+    """An event that is refused and kept as rejected, where it is counted."""
+
+    def __init__(self, error: TrackLayerError) -> None:
+        super().__init__(error.detail)
+        self.error = error
+
+
 class IngestApp:
     """Answers the two ingest calls itself, and hands every other request on."""
 
@@ -77,6 +85,8 @@ class IngestApp:
             limit = self._service.settings.request_limit
             body = unpack(await read_body(headers, receive, limit), text_of(headers, b"content-encoding"), limit)
             answer = await take(key.workspace_id, body, headers.get(b"sec-gpc") == b"1")
+        except _Kept as kept:
+            await answer_with(send, problem(kept.error))
         except TrackLayerError as error:
             self._service.metrics.events["refused"] += 1
             await answer_with(send, problem(error))
@@ -95,7 +105,7 @@ class IngestApp:
             event = parse_event(body, now=now, new_id=service.ids.event_uuid, limits=service.input_limits, rules=rules)
         except TrackLayerError as error:
             await self._keep(workspace_id, [refused(body, error)], now)
-            raise
+            raise _Kept(error) from error
         (answer,) = await service.ingest.accept(workspace_id, [event], now=now, size=len(body), gpc=gpc)
         received_at = rfc3339(answer.received_at) if answer.duplicate else event.received_at
         return EventAnswer(id=event.event_id, received_at=received_at, dedup_status=_word(answer))
