@@ -40,13 +40,20 @@ class Caller(threading.Thread):
     def __init__(self, api: Api, name: str, *, batch: int | None = None, pause: float = 0.0) -> None:
         """`batch` None: one event a request. `pause` is in seconds between requests."""
         super().__init__(daemon=True, name=name)
-        self.taken_at: dict[str, float] = {}  # event id → unix time of its acknowledgement
+        self._taken_at: dict[str, float] = {}
         self.answers: Counter[int] = Counter()  # by status; 0: none came
         self.without_retry_after = 0  # refusals that did not say when to come again
         self._api = api
         self._batch = batch
         self._pause = pause
         self._stopped = threading.Event()
+        self._writing = threading.Lock()
+
+    @property
+    def taken_at(self) -> dict[str, float]:
+        """Event id → unix time of its acknowledgement: a copy, for who asks is another thread."""
+        with self._writing:
+            return self._taken_at.copy()
 
     def run(self) -> None:
         """Send."""
@@ -80,7 +87,8 @@ class Caller(threading.Thread):
             return False
         if self._batch is not None:
             assert answer.body["rejected"] == 0, answer.body
-        self.taken_at |= dict.fromkeys(ids, time.time())
+        with self._writing:
+            self._taken_at |= dict.fromkeys(ids, time.time())
         return True
 
 
@@ -102,7 +110,7 @@ class Callers:
     @property
     def taken_at(self) -> dict[str, float]:
         """Event id → unix time of its acknowledgement, of all of them."""
-        return {event_id: at for caller in self.all for event_id, at in list(caller.taken_at.items())}
+        return {event_id: at for caller in self.all for event_id, at in caller.taken_at.items()}
 
     @property
     def acknowledged(self) -> set[str]:
