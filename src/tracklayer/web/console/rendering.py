@@ -18,6 +18,7 @@ from tracklayer import __version__
 from tracklayer.web.console import words
 from tracklayer.web.console.access import Visitor, policy
 from tracklayer.web.console.forgery import form_token
+from tracklayer.web.console.sparkline import bars
 
 NOT_BUILT = "/static/not-built--run-make-assets"
 
@@ -73,6 +74,7 @@ class Renderer:
             "scheme_name": words.scheme_name,
             "rate": words.rate,
             "zip": lambda left, right: list(zip(left, right, strict=True)),
+            "bars": bars,
             "chart_line": _chart_line,
         }
         self._environment.globals |= {
