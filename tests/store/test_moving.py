@@ -19,12 +19,17 @@ from sqlalchemy.pool import NullPool
 from tests.browser.played import play
 from tests.store.samples import NOW, WINDOW, WORKER, WORKSPACE, acceptance, only_delivery
 from tracklayer.errors import Conflict
+from tracklayer.identity import first_id, made_at
 from tracklayer.model.records import Workspace
-from tracklayer.store import Configuration, Database, Queue, open_database
-from tracklayer.store.moving import Moved, Source, move, opened, refuse_half_moved
+from tracklayer.ports import SystemClock
+from tracklayer.settings import Settings
+from tracklayer.store import Configuration, Database, Queue, moving, open_database
+from tracklayer.store.moving import Moved, Source, make_days, move, opened, refuse_half_moved
 from tracklayer.store.moving import target as target_module
 from tracklayer.store.moving.shape import INSTEAD, NUL, shapes
-from tracklayer.store.tables import deliveries, event_keys, events, people
+from tracklayer.store.partitions import DAY, Partition, Partitions
+from tracklayer.store.retention import retention
+from tracklayer.store.tables import PARTITIONED, deliveries, event_keys, events, people
 
 # What the played days leave empty; each value stands for a row of some kind of its own.
 ODDITIES: dict[str, dict[str, object]] = {
@@ -134,6 +139,55 @@ async def test_every_row_of_every_table_is_moved_as_it_is(file: Path, postgres_u
         assert moved[shape.name].rows == (len(found), len(found))
         assert moved[shape.name].copied == len(found)
         assert moved[shape.name].equal
+
+
+async def places_of(database: Database, table: str) -> dict[str, set[str]]:
+    """The ids of a table's rows, by the part that they lie in."""
+    statement = text(f"SELECT tableoid::regclass::text, array_agg({PARTITIONED[table]}) FROM {table} GROUP BY 1")
+    rows = await database.read(lambda connection: connection.execute(statement).all())
+    return {part: set(ids) for part, ids in rows}
+
+
+async def test_rows_of_the_days_that_are_kept_lie_in_their_days_and_older_ones_in_none(
+    file: Path, postgres_url: str, there: Database, change: Callable[..., None]
+) -> None:
+    kept, clock = retention(Settings()), SystemClock()
+    long_ago = first_id("evt", clock.now() - kept.events - 2 * DAY)
+    absurd = first_id("evt", 0)
+    for pk in (long_ago, absurd):
+        change("INSERT INTO events SELECT workspace_id, ?, ?, event_name, 1.5, 1, body FROM events LIMIT 1", pk, pk)
+
+    with Source(file) as source:
+        async with opened(postgres_url) as target:
+            await target.begin(source.identity(), source.revision())
+            await make_days(source, target, kept, clock)
+            moved = await move(source, target, lambda _table, _rows: None)
+
+    assert all(each.equal for each in moved)
+    for table in PARTITIONED:
+        places = await places_of(there, table)
+        assert places.pop(f"{table}_default", set()) == ({long_ago, absurd} if table == "events" else set())
+        assert len(places) >= 3, table
+        for part, ids in places.items():
+            assert {Partition(table, int(made_at(each) // DAY)).name for each in ids} == {part}
+    first = min(made_at(row[1]) for row in rows_of_file(file, events) if row[1] > long_ago)
+    days = {each.day for each in await Partitions(there, clock).all()}
+    assert min(days) == int(first // DAY)
+
+
+async def test_of_a_long_retention_the_last_days_are_made_alone(
+    file: Path, postgres_url: str, there: Database, change: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "MOST_DAYS", 8)
+    clock = SystemClock()
+    for days in (10, 6):
+        pk = first_id("evt", clock.now() - days * DAY)
+        change("INSERT INTO events SELECT workspace_id, ?, ?, event_name, 1.5, 1, body FROM events LIMIT 1", pk, pk)
+    with Source(file) as source:
+        async with opened(postgres_url) as target:
+            await make_days(source, target, retention(Settings()), clock)
+    made = {each.day for each in await Partitions(there, clock).all()}
+    assert min(made) == int(clock.now() // DAY) - 6
 
 
 async def test_a_pass_over_equal_sides_writes_nothing(file: Path, postgres_url: str) -> None:

@@ -14,6 +14,7 @@ from bench.filled import fill
 from tests.harness import Api, ReceiverThread, ServerProcess, wait_until
 from tests.running import Ran, clean_environment
 from tests.traffic import Caller, event, event_ids, header, made, send_all
+from tracklayer.store.tables import PARTITIONED
 
 LONGEST = 60.0  # seconds that a run may take on a busy machine
 
@@ -123,6 +124,7 @@ def test_a_move_that_is_killed_goes_on_and_meanwhile_no_server_starts(tmp_path: 
     ran = run_move(file, fresh_postgres)
     assert ran.status == 0, ran
     assert count(fresh_postgres, "events") == 4_000
+    assert [count(fresh_postgres, f"{table}_default") for table in PARTITIONED] == [0] * len(PARTITIONED)
     assert run_move(file, fresh_postgres).status == 1
 
 

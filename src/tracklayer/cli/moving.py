@@ -69,7 +69,7 @@ class _Move:
         self._file = file
         self._target = target
         self._data_dir = data_dir
-        self._key_is_given = settings.master_key is not None
+        self._settings = settings
 
     async def first(self) -> bool:
         """Copy what there is while the server runs."""
@@ -113,12 +113,15 @@ class _Move:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Source, Target]]:
-        from tracklayer.store.moving import Source, opened
+        from tracklayer.ports import SystemClock
+        from tracklayer.store.moving import Source, make_days, opened
+        from tracklayer.store.retention import retention
 
         with Source(self._file) as source:
             installation, revision = source.identity(), source.revision()
             async with opened(self._target) as target:
                 await target.begin(installation, revision)
+                await make_days(source, target, retention(self._settings), SystemClock())
                 yield source, target
 
     def _report_done(self, seconds: float) -> None:
@@ -126,7 +129,7 @@ class _Move:
 
         shown = make_url(self._target).render_as_string(hide_password=True)
         file = self._data_dir / "master.key"
-        key = "as it is set now" if self._key_is_given else f'"$(cat {file})"'
+        key = "as it is set now" if self._settings.master_key is not None else f'"$(cat {file})"'
         write_line(f"Both sides are equal. This took {seconds:.1f} s.", "green")
         write_line("Start the servers, on as many hosts as you like, with:")
         write_line(f"  TRACKLAYER_DATABASE_URL={shown}")

@@ -87,13 +87,16 @@ class Partitions:
         self._clock = clock
         self._ahead = ahead
 
-    async def ensure(self) -> int:
-        """Make today's and the next days'; answers how many were missing. Raises `Unavailable`."""
+    async def ensure(self, *, back: int = 0) -> int:
+        """Make today's, the next days' and those of `back` days before; answers how many were missing.
+
+        Raises `Unavailable`.
+        """
         today = int(self._clock.now() // DAY)
         there = set(await self.all())
         made = 0
         for table in PARTITIONED:
-            days = [Partition(table, day) for day in range(today, today + self._ahead + 1)]
+            days = [Partition(table, day) for day in range(today - back, today + self._ahead + 1)]
             missing = [each for each in days if each not in there]
             if missing:
                 await self._soon(partial(_make, missing=missing))

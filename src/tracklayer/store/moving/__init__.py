@@ -13,11 +13,17 @@ import hashlib
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+from tracklayer.ports import Clock
 from tracklayer.store.moving.shape import Shape, digest_of, shapes
 from tracklayer.store.moving.source import Chunk, Source
 from tracklayer.store.moving.target import Target, opened, refuse_half_moved
+from tracklayer.store.partitions import DAY
+from tracklayer.store.retention import Retention
 
-__all__ = ["Moved", "Source", "Target", "move", "opened", "refuse_half_moved", "sizes"]
+__all__ = ["Moved", "Source", "Target", "make_days", "move", "opened", "refuse_half_moved", "sizes"]
+
+MOST_DAYS = 100
+"""Days that are made before today, at most: every statement that does not go by an id looks into each of them."""
 
 Tell: TypeAlias = Callable[[str, int], None]
 """Told of every chunk: the table, and how many of its rows are done more."""
@@ -41,6 +47,17 @@ class Moved(NamedTuple):
 def sizes(source: Source) -> dict[str, int]:
     """How many rows each table has that is moved."""
     return {shape.name: source.count(shape.table) for shape in shapes()}
+
+
+async def make_days(source: Source, target: Target, kept: Retention, clock: Clock) -> None:
+    """Make the days of the source's events, so that they are dropped whole, once they are old, as later ones are.
+
+    What is older than events are kept, or than `MOST_DAYS`, has no day: it is pruned in small steps.
+    """
+    now = clock.now()
+    since = max(kept.cutoffs(now).events, now - MOST_DAYS * DAY)
+    oldest = await asyncio.to_thread(source.oldest_event, since)
+    await target.make_days(clock, back=0 if oldest is None else max(0, int(now // DAY) - int(oldest // DAY)))
 
 
 async def move(source: Source, target: Target, tell: Tell) -> list[Moved]:

@@ -12,9 +12,10 @@ from sqlalchemy import Table, select
 from sqlalchemy.dialects import sqlite
 
 from tracklayer.errors import Conflict, Unavailable
+from tracklayer.identity import first_id, made_at
 from tracklayer.store.moving.shape import Row, Shape
 from tracklayer.store.sqlite import read_only, schema_of_file
-from tracklayer.store.tables import workspaces
+from tracklayer.store.tables import events, workspaces
 
 ROWS = 2_000  # in one chunk, at most
 BYTES = 8 << 20  # … and about so many
@@ -52,6 +53,11 @@ class Source:
                 f"{self.path} has no workspace: no server has been started on it, and nothing is to be moved"
             )
         return str(found[0][0])
+
+    def oldest_event(self, since: float) -> float | None:
+        """When the first of its events was taken, of those since a moment (unix seconds); None where there is none."""
+        ((pk,),) = self._all(f"SELECT min(pk) FROM {events.name} WHERE pk >= ?", first_id("evt", since))
+        return None if pk is None else made_at(pk)
 
     def count(self, table: Table) -> int:
         """How many rows a table has."""
@@ -107,9 +113,9 @@ class Source:
     def _pragma(self, name: str) -> int:
         return int(self._all(f"PRAGMA {name}")[0][0])
 
-    def _all(self, statement: str) -> list[Any]:
+    def _all(self, statement: str, *values: object) -> list[Any]:
         with _explained(self.path):
-            return self._connection.execute(statement).fetchall()
+            return self._connection.execute(statement, values).fetchall()
 
 
 def _columns(shape: Shape) -> str:

@@ -10,8 +10,10 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.engine import make_url
 
 from tracklayer.errors import Conflict, Unavailable
+from tracklayer.ports import Clock
 from tracklayer.store.database import Database
 from tracklayer.store.moving.shape import Digest, Row, Shape, shapes
+from tracklayer.store.partitions import Partitions
 from tracklayer.store.postgresql import CONNECTING, PostgresDatabase, arguments_of
 from tracklayer.store.schema import schema_state
 from tracklayer.store.tables import deliveries
@@ -19,7 +21,7 @@ from tracklayer.store.tables import deliveries
 MARK = "moving"
 """A table that is there while a move is under way; it says which installation is moved. No server starts beside it."""
 
-_LOCK = 500_173_827_949  # the key of the advisory lock of whoever moves
+_LOCK = 500_173_827_951  # the key of the advisory lock of whoever moves
 _AHEAD = 200  # rows that are fetched at once; each may have a megabyte
 _SESSION = {
     "application_name": "tracklayer migrate-database",
@@ -32,9 +34,10 @@ _SESSION = {
 class Target:
     """One connection, which holds a lock on the whole of it."""
 
-    def __init__(self, connection: asyncpg.Connection, revision: str | None) -> None:
+    def __init__(self, connection: asyncpg.Connection, database: Database, revision: str | None) -> None:
         """`revision` is that of its schema."""
         self._connection = connection
+        self._database = database
         self._revision = revision
 
     async def begin(self, installation: str, revision: str | None) -> None:
@@ -66,6 +69,10 @@ class Target:
                         )
                 await self._connection.execute(f"CREATE TABLE {MARK} (source varchar NOT NULL)")
                 await self._connection.execute(f"INSERT INTO {MARK} VALUES ($1)", installation)
+
+    async def make_days(self, clock: Clock, *, back: int) -> None:
+        """Make the partitions of as many days before today, beside those that a server makes ahead."""
+        await Partitions(self._database, clock).ensure(back=back)
 
     async def digest(self, shape: Shape, after: Row | None, last: Row | None) -> bytes:
         """Of the rows behind the key `after`, up to `last`; None is no bound."""
@@ -118,8 +125,14 @@ async def opened(url: str) -> AsyncIterator[Target]:
     try:
         await database.migrate()
         revision = (await database.read(schema_state)).found
+        async with _locked(url) as connection:
+            yield Target(connection, database, revision)
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def _locked(url: str) -> AsyncIterator[asyncpg.Connection]:
     with _explained():
         connection = await asyncpg.connect(**arguments_of(make_url(url)), timeout=CONNECTING, server_settings=_SESSION)
     try:
@@ -127,7 +140,7 @@ async def opened(url: str) -> AsyncIterator[Target]:
             await connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
         except asyncpg.LockNotAvailableError as error:
             raise Conflict("the database to move to is being filled by another process", code="moving") from error
-        yield Target(connection, revision)
+        yield connection
     finally:
         connection.terminate()
 
