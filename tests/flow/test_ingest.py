@@ -20,7 +20,7 @@ from tracklayer.pipeline.filter import Filter
 from tracklayer.store import Queue
 
 
-def bounded(world: World, **options: int) -> Ingest:
+def bounded(world: World, **options: Any) -> Ingest:
     """The world's ingest, with other bounds."""
     service = world.service
     service.ingest = Ingest(
@@ -80,7 +80,7 @@ async def test_the_answer_waits_for_the_commit(tmp_path: Path) -> None:
         gate = Gate(world.service._queue)
         with mock.patch.object(world.service._queue, "take_in", gate):
             sending = asyncio.create_task(world.send("ord_1"))
-            await asyncio.sleep(60)
+            await asyncio.sleep(IngestOptions().patience - 1)
             assert not sending.done()
             assert world.network.sent == []  # and so does the first attempt
             gate.opened.set()
@@ -188,6 +188,21 @@ async def test_too_many_waiting_bytes_are_refused(tmp_path: Path) -> None:
 
 
 @in_virtual_time
+async def test_what_nobody_waits_for_any_more_counts_until_it_is_stored(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        gate = Gate(world.service._queue)
+        with mock.patch.object(world.service._queue, "take_in", gate):
+            bounded(world, waiting_bytes=10_000, patience=1)
+            with pytest.raises(Unavailable, match="not stored within 1 seconds"):
+                await world.send("ord_1", properties={"x": "y" * 9_000})
+            with pytest.raises(Unavailable, match="too many bytes"):
+                await world.send("ord_2", properties={"x": "y" * 9_000})
+            gate.opened.set()
+            await world.service.ingest._commits.drain()
+        await world.send("ord_2", properties={"x": "y" * 9_000})
+
+
+@in_virtual_time
 async def test_one_batch_larger_than_the_bounds_is_taken_when_nothing_else_waits(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         await world.destination("d")
@@ -208,7 +223,29 @@ async def test_a_commit_takes_no_more_than_its_share(tmp_path: Path) -> None:
         assert gate.lots == [100, 100, 50]
 
 
-# The store fails
+# The store fails, or is slow
+
+
+@in_virtual_time
+@pytest.mark.parametrize("number", [1, 3])
+async def test_who_has_waited_too_long_is_refused_and_what_it_sent_is_stored_all_the_same(
+    tmp_path: Path, number: int
+) -> None:
+    ids = [f"ord_{each}" for each in range(number)]
+    async with running(tmp_path) as world:
+        await world.destination("d")
+        gate = Gate(world.service._queue)
+        with mock.patch.object(world.service._queue, "take_in", gate):
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(Unavailable, match="not stored within 5 seconds"):
+                await world.send(*ids)
+            assert asyncio.get_running_loop().time() - began == pytest.approx(IngestOptions().patience)
+            again = asyncio.create_task(world.send(*ids))
+            gate.opened.set()
+            assert [answer.duplicate for answer in await again] == [True] * number
+        await world.all_end()
+        assert len(world.network.sent) == number
+        assert world.memory == 0
 
 
 @in_virtual_time

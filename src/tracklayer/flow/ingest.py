@@ -31,6 +31,7 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     waiting_events: int = 10_000
     waiting_bytes: int = 64 * 1024 * 1024
     largest_commit: int = 1000
+    patience: float = 5.0  # seconds that a caller waits for its commit, which goes on without it
 
 
 class Ingest:
@@ -70,8 +71,8 @@ class Ingest:
         `now` is when they were received, the same moment that their `received_at` tells; `size` is about how many
         bytes they take, None where the caller does not know; `gpc`: the request came with the header `Sec-GPC: 1`.
 
-        Raises `Unavailable` when the store cannot commit, or too much waits already: then the caller may send
-        the same events again, which the dedup window makes safe.
+        Raises `Unavailable` when the store cannot commit, takes too long, or too much waits already: then the caller
+        may send the same events again, which the dedup window makes safe.
         """
         if self._commits.waiting and self._commits.waiting + len(events) > self._options.waiting_events:
             raise Unavailable("too many events wait to be stored; try again shortly", code="too_busy")
@@ -79,21 +80,36 @@ class Ingest:
             size = sum(len(event_to_json(event)) for event in events)
         if self._waiting_bytes and self._waiting_bytes + size > self._options.waiting_bytes:
             raise Unavailable("too many bytes wait to be stored; try again shortly", code="too_busy")
+        share = size // max(1, len(events))
         items = [
-            Candidate(workspace_id=workspace_id, pk=self._ids.new("evt"), event=event, received_at=now, gpc=gpc)
+            Candidate(
+                workspace_id=workspace_id,
+                pk=self._ids.new("evt"),
+                event=event,
+                received_at=now,
+                gpc=gpc,
+                size=share,
+            )
             for event in events
         ]
-        self._waiting_bytes += size
+        self._waiting_bytes += share * len(items)
+        waiting = [self._commits.submit(item) for item in items]
         try:
-            waiting = [self._commits.submit(item) for item in items]
-            answers = [await waiting[0]] if len(waiting) == 1 else await asyncio.gather(*waiting)
-        finally:
-            self._waiting_bytes -= size
+            async with asyncio.timeout(self._options.patience):
+                answers = [await waiting[0]] if len(waiting) == 1 else await asyncio.gather(*waiting)
+        except TimeoutError as error:
+            raise Unavailable(f"not stored within {self._options.patience:g} seconds; try again shortly") from error
         self._metrics.commit_seconds.observe(max(0.0, self._clock.now() - now))
         return answers
 
     async def _commit(self, items: list[Candidate]) -> list[Accepted]:
         """One transaction; what is new goes on to the engine, whether or not its caller is still there."""
+        try:
+            return await self._take_in(items)
+        finally:
+            self._waiting_bytes -= sum(item.size for item in items)
+
+    async def _take_in(self, items: list[Candidate]) -> list[Accepted]:
         made: list[Acceptance] = []
 
         def complete(new: list[Candidate], memory: Memory) -> list[Acceptance]:

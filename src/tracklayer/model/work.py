@@ -33,6 +33,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     received_at: float  # unix seconds
     gpc: bool = False  # the request came with the header `Sec-GPC: 1`
     test: bool = False
+    size: int = 0  # about how many bytes it takes while it waits
 
 
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True):

@@ -250,6 +250,12 @@ class Traffic:
         wait_until_arrived(self._receiver, self.path, set(events), deadline=within)
         return time.monotonic() - began
 
+    def refuse(self, *entrances: Host, within: float) -> float:
+        """Wait until these entrances have answered 503 once more; answers after how many seconds."""
+        began, before = time.monotonic(), self.refused(*entrances)
+        wait_until(lambda: self.refused(*entrances) > before, within, what="a refusal")
+        return time.monotonic() - began
+
     def recover(self, *hosts: Host, within: float = RECOVERY) -> Recovery:
         """Wait until each of `hosts`, or every one, has taken something and delivered something from now on."""
         began, now = time.monotonic(), time.time()
