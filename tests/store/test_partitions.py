@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -15,6 +16,7 @@ from tests.store.test_pruning import CUTOFFS, DEAD, DELIVERED, MIDNIGHT, PENDING
 from tracklayer.errors import Unavailable
 from tracklayer.store import Database, History, Queue, open_database, postgresql
 from tracklayer.store import partitions as module
+from tracklayer.store.database import Work
 from tracklayer.store.partitions import AHEAD, DAY, TRIES, Partition, Partitions
 from tracklayer.store.pruning import MOVED, Pruned, Pruner
 from tracklayer.store.retention import staying
@@ -57,6 +59,24 @@ async def test_today_and_the_next_days_are_made_ahead_and_only_once(database: Da
     }
     assert all(is_partition(each.name) for each in made)
     assert await database.read(differences) == []
+
+
+async def test_each_day_is_a_transaction_so_that_others_pass_in_between(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes while a day is attached waits until the default partition was read through: once."""
+    attached: list[int] = []
+    write = database.write
+
+    async def watched(work: Work[Any], *, long: bool = False) -> Any:
+        before = len(await names(database))
+        answer = await write(work, long=long)
+        attached.append(len(await names(database)) - before)
+        return answer
+
+    monkeypatch.setattr(database, "write", watched)
+    made = await Partitions(database, Clock(), ahead=1).ensure()
+    assert attached == [1] * made
 
 
 async def test_one_process_at_a_time_has_the_turn_and_another_may_have_it_after(

@@ -8,7 +8,7 @@ for some milliseconds; whoever does not get them soon gives up and tries again l
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -93,15 +93,12 @@ class Partitions:
         Raises `Unavailable`.
         """
         today = int(self._clock.now() // DAY)
+        days = range(today - back, today + self._ahead + 1)
         there = set(await self.all())
-        made = 0
-        for table in PARTITIONED:
-            days = [Partition(table, day) for day in range(today - back, today + self._ahead + 1)]
-            missing = [each for each in days if each not in there]
-            if missing:
-                await self._soon(partial(_make, missing=missing))
-                made += len(missing)
-        return made
+        missing = [each for table in PARTITIONED for day in days if (each := Partition(table, day)) not in there]
+        for each in missing:
+            await self._soon(partial(_make, missing=each))
+        return len(missing)
 
     async def all(self) -> list[Partition]:
         """Those that there are, oldest first, without the default ones."""
@@ -148,21 +145,20 @@ class Partitions:
             await self._clock.sleep(PAUSE)
 
 
-def _make(connection: Connection, missing: Sequence[Partition]) -> None:
-    connection.execute(select(func.pg_advisory_xact_lock(MAKING)))  # another process may be about to make them, too
-    table = missing[0].table
-    missing = [each for each in missing if not inspect(connection).has_table(each.name)]
-    for each in missing:
-        connection.execute(text(f"CREATE TABLE {each.name} (LIKE {table} INCLUDING ALL)"))
+def _make(connection: Connection, missing: Partition) -> None:
+    connection.execute(select(func.pg_advisory_xact_lock(MAKING)))  # another process may be about to make it, too
+    if inspect(connection).has_table(missing.name):
+        return
+    table = missing.table
+    connection.execute(text(f"CREATE TABLE {missing.name} (LIKE {table} INCLUDING ALL)"))
     _give_up_soon(connection)
     # Everybody waits here. Who waits for the default partition alone, as attaching would have it, has already chosen it
-    # for what he inserts, which then fails, or has already listed where to look, and misses what moves.
+    # for what he inserts, which then fails, or has already listed where to look, and misses what moves. Attaching reads
+    # the default partition through; that is why days are not made together.
     connection.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
-    for each in missing:
-        connection.execute(_taking(each))
-        connection.execute(
-            text(f"ALTER TABLE {table} ATTACH PARTITION {each.name} FOR VALUES FROM ('{each.first}') TO ('{each.end}')")
-        )
+    connection.execute(_taking(missing))
+    bounds = f"FROM ('{missing.first}') TO ('{missing.end}')"
+    connection.execute(text(f"ALTER TABLE {table} ATTACH PARTITION {missing.name} FOR VALUES {bounds}"))
 
 
 def _taking(partition: Partition) -> Insert:
