@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.console.client import first_person, invited_person
+from tests.console.client import invited_person
 from tests.fleet import api_of, host
 from tests.harness import ReceiverThread, ServerProcess, wait_until
 from tests.store.test_pruning import DEAD, DELIVERED, MIDNIGHT, PENDING, Clock, Contents, Made, Told, contents, store
@@ -72,7 +72,7 @@ def test_two_processes_prune_what_is_old_while_they_work(
             return {table: sum(each.get(table, 0) for each in both) for table in removed} == removed
 
         wait_until(done, 60, what="both to have removed what is old, each row once")
-        both = [first_person(hosts[0]), invited_person(hosts[1], "kim@example.com")]
+        both = [invited_person(each, f"{each.data_dir.name}@example.com") for each in hosts]
         pages = [each.get("/settings/workspace").words for each in both]
         assert all("Last pruned" in words and "not since this process" not in words for words in pages), pages
 
