@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 
@@ -24,13 +24,15 @@ from tracklayer.ports import Clock
 from tracklayer.store import GroupCommit, Queue
 from tracklayer.store.facts import Memory
 
+COMMITS = 2  # at once, on a database to which each statement is a way to go: one waits while the other is made
+
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How much may wait for a commit before callers are told to come again later."""
 
     waiting_events: int = 10_000
     waiting_bytes: int = 64 * 1024 * 1024
-    largest_commit: int = 1000
+    largest_commit: int = 1000  # events; a request with more is one commit all the same
 
 
 class Ingest:
@@ -59,7 +61,9 @@ class Ingest:
         self._tail = tail
         self._options = options
         self._queue = queue
-        self._commits = GroupCommit(self._commit, largest=options.largest_commit)
+        self._commits: GroupCommit[list[Candidate], list[Accepted]] = GroupCommit(
+            self._commit, largest=options.largest_commit, at_once=COMMITS if queue.shared else 1
+        )
         self._waiting_bytes = 0
 
     async def accept(
@@ -85,15 +89,16 @@ class Ingest:
         ]
         self._waiting_bytes += size
         try:
-            waiting = [self._commits.submit(item) for item in items]
-            answers = [await waiting[0]] if len(waiting) == 1 else await asyncio.gather(*waiting)
+            # Its events stay together: of two transactions that run at once, either may be the first.
+            answers = await self._commits.submit(items, weight=len(items)) if items else []
         finally:
             self._waiting_bytes -= size
         self._metrics.commit_seconds.observe(max(0.0, self._clock.now() - now))
         return answers
 
-    async def _commit(self, items: list[Candidate]) -> list[Accepted]:
+    async def _commit(self, requests: list[list[Candidate]]) -> list[list[Accepted]]:
         """One transaction; what is new goes on to the engine, whether or not its caller is still there."""
+        items = [item for request in requests for item in request]
         made: list[Acceptance] = []
 
         def complete(new: list[Candidate], memory: Memory) -> list[Acceptance]:
@@ -114,7 +119,8 @@ class Ingest:
             self._metrics.events["duplicate" if answer.duplicate else "accepted"] += 1
         for item in made:
             self._hand_over(item)
-        return answers
+        each = iter(answers)
+        return [list(islice(each, len(request))) for request in requests]
 
     def _unreserve(self, item: Acceptance) -> None:
         for delivery in item.deliveries:

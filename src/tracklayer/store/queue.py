@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, insert, null, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, null, or_, select, text, update
 
 from tracklayer.errors import Unavailable
 from tracklayer.model.delivery import DeliveryState
@@ -14,7 +14,7 @@ from tracklayer.model.event import encode_json, event_from_json
 from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Settlement, Work
 from tracklayer.store.database import Database
 from tracklayer.store.event_keys import EventKeys, Incoming
-from tracklayer.store.facts import FactsReader, Memory, ProfileWriter
+from tracklayer.store.facts import Memories, Memory
 from tracklayer.store.history import read_kept_requests
 from tracklayer.store.search import user_keys
 from tracklayer.store.tables import (
@@ -50,33 +50,30 @@ class Queue:
         self._dedup_window = dedup_window
         self.shared = database.shared
         self._in_doubt: dict[str, float] = {}  # delivery → until when a commit without an answer may have leased it
-        self._facts = FactsReader(database)
-        self._profiles = ProfileWriter(database)
+        self._memories = Memories(database)
         self._keys = EventKeys(database, window=dedup_window)
         self._select_due = database.statement(_DUE)
-        self._lease = database.statement(
-            update(deliveries)
-            .where(database.one_of(deliveries.c.id, "ids"))
-            .values(lease_owner=bindparam("owner"), available_at=bindparam("until"))
-        )
+        self._lease = database.rows_statement(_leasing(database.row_of(**_LEASED)))
         self._select_next = database.statement(_NEXT)
         # Tests and rows of deleted destinations may have left `pending`, and are ours all the same.
         self._select_ours = database.statement(
-            select(deliveries.c.id)
-            .where(database.one_of(deliveries.c.id, "ids"), deliveries.c.lease_owner == bindparam("owner"))
-            .with_for_update()
+            database.look_up(
+                select(deliveries.c.id).where(deliveries.c.lease_owner == bindparam("owner")).with_for_update(),
+                deliveries.c.id,
+                "ids",
+            )
         )
-        self._insert_events = database.statement(insert(events))
-        self._insert_users = database.statement(insert(event_users))
-        self._insert_deliveries = database.statement(insert(deliveries))
+        self._insert_events = database.rows_statement(database.insert_rows(events))
+        self._insert_users = database.rows_statement(database.insert_rows(event_users))
+        self._insert_deliveries = database.rows_statement(database.insert_rows(deliveries))
         self._number = database.statement(
             update(deliveries).where(deliveries.c.id == bindparam("of")).values(position=database.next_position)
         )
-        self._end_leases = database.statement(_SETTLE)
+        self._end_leases = database.rows_statement(_settling(database.row_of(**_SETTLED)))
         # A settlement is tried again when its commit's outcome is unknown, so an attempt may be there already.
-        self._insert_attempts = database.statement(database.insert(attempts).on_conflict_do_nothing())
-        keeping = database.insert(kept_requests)
-        self._upsert_kept = database.statement(
+        self._insert_attempts = database.rows_statement(database.insert_rows(attempts).on_conflict_do_nothing())
+        keeping = database.insert_rows(kept_requests)
+        self._upsert_kept = database.rows_statement(
             keeping.on_conflict_do_update(
                 index_elements=["delivery_id"],
                 set_={column.name: keeping.excluded[column.name] for column in kept_requests.c},
@@ -100,7 +97,9 @@ class Queue:
         def work(connection: Connection) -> list[Accepted]:
             known, taken = self._keys.look(connection, items)
             answers, new = _deduplicate(items, known, self._dedup_window)
-            fresh = complete(new, Memory(connection, self._facts, self._profiles))
+            memory = self._memories.within(connection)
+            fresh = complete(new, memory)
+            memory.write()
             made[:] = (new for item in fresh for new in item.deliveries)
             self._insert_events.run(connection, map(_event_row, fresh))
             self._keys.write(connection, (item for item in fresh if item.pk not in taken))
@@ -129,8 +128,8 @@ class Queue:
             due = {"destination": destination_id, "now": now, "most": limit}
             found[:] = _work(connection, self._select_due.all(connection, due), lease_until)
             if found:
-                ids = self._database.many([each.delivery_id for each in found])
-                self._lease.run(connection, [{"ids": ids, "owner": self._worker, "until": lease_until}])
+                lease = {"new_owner": self._worker, "until": lease_until}
+                self._lease.run(connection, [{"of": each.delivery_id, **lease} for each in found])
             return found
 
         try:
@@ -473,23 +472,49 @@ def _work(connection: Connection, rows: Sequence[tuple[Any, ...]], lease_until: 
     ]
 
 
-_SETTLE = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("of"))
-    .values(
-        state=bindparam("new_state"),
-        reason=bindparam("new_reason"),
-        version=bindparam("new_version"),
-        attempts=bindparam("new_attempts"),
-        retries=bindparam("new_retries"),
-        status_code=bindparam("new_status_code"),
-        cause=bindparam("new_cause"),
-        updated_at=bindparam("now"),
-        due_at=bindparam("new_due_at"),
-        available_at=bindparam("new_due_at"),
-        lease_owner=null(),
+_LEASED = {
+    "of": deliveries.c.id.type,
+    "new_owner": deliveries.c.lease_owner.type,
+    "until": deliveries.c.available_at.type,
+}
+
+
+def _leasing(to: Mapping[str, ColumnElement[Any]]) -> Update:
+    return (
+        update(deliveries)
+        .where(deliveries.c.id == to["of"])
+        .values(lease_owner=to["new_owner"], available_at=to["until"])
     )
-)
+
+
+_SETTLED = {
+    "of": deliveries.c.id.type,
+    **{f"new_{name}": deliveries.c[name].type for name in ("state", "reason", "version", "attempts", "retries")},
+    **{f"new_{name}": deliveries.c[name].type for name in ("status_code", "cause", "due_at")},
+    "now": deliveries.c.updated_at.type,
+}
+"""What a settlement writes, see `_settlement_row`."""
+
+
+def _settling(to: Mapping[str, ColumnElement[Any]]) -> Update:
+    return (
+        update(deliveries)
+        .where(deliveries.c.id == to["of"])
+        .values(
+            state=to["new_state"],
+            reason=to["new_reason"],
+            version=to["new_version"],
+            attempts=to["new_attempts"],
+            retries=to["new_retries"],
+            status_code=to["new_status_code"],
+            cause=to["new_cause"],
+            updated_at=to["now"],
+            due_at=to["new_due_at"],
+            available_at=to["new_due_at"],
+            lease_owner=null(),
+        )
+    )
+
 
 _RELEASE = update(deliveries).where(PENDING).values(lease_owner=None, available_at=deliveries.c.due_at)
 
