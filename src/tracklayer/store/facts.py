@@ -24,6 +24,7 @@ FactsOf: TypeAlias = dict[tuple[str, FactKeys], Facts]
 """(workspace id, keys) → facts; for every key that was asked for."""
 
 
+LOOKS = 3  # for profiles to hold: one does, unless somebody else makes or prunes them just now
 REMEMBERED = 4_096  # rows of profiles whose JSON need not be read again: somebody who is here makes event after event
 LARGEST_REMEMBERED = 2_048  # bytes of such JSON
 
@@ -257,8 +258,9 @@ class _Profiles:
     def hold(self, connection: Connection, workspace_id: str, keys: Collection[str]) -> dict[str, _Known]:
         """All of them, locked in order, and made where they were not there."""
         held: dict[str, _Known] = {}
-        while missing := sorted(set(keys) - held.keys()):  # again for those that somebody else has made just now
-            held |= self._read(self._hold, connection, workspace_id, missing)
+        for _ in range(LOOKS):
+            if missing := sorted(set(keys) - held.keys()):
+                held |= self._read(self._hold, connection, workspace_id, missing)
         return held
 
     def write(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
