@@ -219,8 +219,10 @@ async def test_a_commit_takes_no_more_than_its_share(tmp_path: Path) -> None:
         gate.opened.set()
         with mock.patch.object(world.service._queue, "take_in", gate):
             bounded(world, largest_commit=100)
-            await world.send(*(f"ord_{number}" for number in range(250)))
-        assert gate.lots == [100, 100, 50]
+            sizes = {"a": 60, "b": 40, "c": 1, "d": 250, "e": 1}
+            requests = [[f"{name}_{number}" for number in range(size)] for name, size in sizes.items()]
+            await asyncio.gather(*(world.send(*request) for request in requests))
+        assert gate.lots == [100, 1, 250, 1], "a request stays together"
 
 
 # The store fails, or is slow

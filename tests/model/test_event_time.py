@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tracklayer.errors import Invalid
 from tracklayer.model.event import Json
-from tracklayer.model.event_time import parse_event_time
+from tracklayer.model.event_time import event_time, nanoseconds, parse_event_time
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,16 @@ def test_unix_seconds_are_read_as_the_same_moment(seconds: int) -> None:
     assert (
         datetime.fromisoformat(parse_event_time(seconds)) - datetime(1970, 1, 1, tzinfo=UTC)
     ).total_seconds() == seconds
+
+
+@given(st.integers(-62_135_596_800 * 10**9, 253_402_300_799 * 10**9))
+def test_a_moment_to_the_nanosecond_is_written_and_read_again(since_1970: int) -> None:
+    written = event_time(since_1970)
+    assert written is not None
+    assert nanoseconds(written) == since_1970
+    assert parse_event_time(written) == written
+
+
+@pytest.mark.parametrize("beyond", [-62_135_596_800 * 10**9 - 1, 253_402_300_800 * 10**9])
+def test_a_moment_beyond_the_calendar_is_not_written(beyond: int) -> None:
+    assert event_time(beyond) is None

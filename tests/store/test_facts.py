@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from tracklayer.model.facts import NO_FACTS, FactKeys, Facts, Group, fact_keys
 from tracklayer.model.profile import ProfileUpdate
 from tracklayer.pipeline.member import member_key
 from tracklayer.store import Database
-from tracklayer.store.facts import FactsReader, ProfileWriter
+from tracklayer.store.facts import FactsReader, Memories, ProfileWriter
 from tracklayer.store.tables import audience_members
 
 U1 = FactKeys(("u_1",), None, ())
@@ -121,6 +122,41 @@ async def test_a_batch_is_read_and_written_at_once_and_each_update_sees_the_one_
         "u_1": {"a": 1, "b": 2},
         "u_2": {"c": 3},
     }
+
+
+async def test_of_many_who_merge_into_the_same_profiles_at_once_nobody_is_forgotten(known: Known) -> None:
+    async def say(number: int) -> None:
+        both = [ProfileUpdate(user_key=key, traits={f"t{number}": number}, at=NOW) for key in ("u_1", "u_2")]
+        said = {WORKSPACE: both[:: 1 if number % 2 else -1]}
+        await known.database.write(lambda connection: known.writer.write(connection, said))
+
+    await asyncio.gather(*map(say, range(20)))
+    for key in ("u_1", "u_2"):
+        assert (await known.of(FactKeys((key,), None, ()))).traits == {f"t{number}": number for number in range(20)}
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_within_a_transaction_what_is_remembered_is_known_as_if_it_were_read_again(
+    known: Known, is_known: bool
+) -> None:
+    if is_known:
+        await known.say("u_1", traits={"email": "a@example.com", "plan": "pro"}, consent={"sale": "granted"})
+    updates = [
+        ProfileUpdate(user_key="u_1", traits={"plan": None, "ltv": Decimal("149.90")}, group="acme", at=NOW + 1),
+        ProfileUpdate(user_key="u_1", consent={"ad_storage": "denied"}, at=NOW + 2),
+        ProfileUpdate(user_key="group:acme", traits={"size": 9}, at=NOW + 1),
+    ]
+
+    def work(connection: Connection) -> Facts:
+        memory = Memories(known.database).within(connection)
+        memory.facts({WORKSPACE: [U1]})
+        memory.remember({WORKSPACE: updates})
+        found = memory.facts({WORKSPACE: [U1]})[WORKSPACE, U1]
+        memory.write()
+        return found
+
+    assert await known.database.write(work) == await known.of(U1)
+    assert (await known.of(U1)).group == Group(id="acme", traits={"size": 9})
 
 
 async def test_a_transaction_that_fails_keeps_nothing(known: Known) -> None:

@@ -73,6 +73,37 @@ async def test_a_lot_is_never_larger_than_the_largest() -> None:
     assert transactions.lots == [["a", "b"], ["c", "d"], ["e"]]
 
 
+async def test_a_lot_is_as_heavy_as_its_items_and_one_that_is_too_heavy_goes_alone() -> None:
+    transactions = Transactions()
+    group = GroupCommit(transactions.commit, largest=10)
+    weights = {"a": 6, "b": 4, "c": 1, "d": 11, "e": 1}
+    answers = [group.submit(item, weight=weight) for item, weight in weights.items()]
+    assert group.waiting == 23
+
+    transactions.allow(4)
+
+    assert await asyncio.gather(*answers) == list("ABCDE")
+    assert transactions.lots == [["a", "b"], ["c"], ["d"], ["e"]]
+    assert group.waiting == 0
+
+
+async def test_so_many_transactions_run_at_once_as_are_allowed() -> None:
+    transactions = Transactions()
+    group = GroupCommit(transactions.commit, largest=100, at_once=2)
+    answers = [group.submit("a")]
+    await turn()
+    answers.append(group.submit("b"))
+    await turn()
+    answers += [group.submit(item) for item in "cd"]
+    await turn()
+    assert transactions.lots == [["a"], ["b"]]
+
+    transactions.allow(3)
+
+    assert await asyncio.gather(*answers) == list("ABCD")
+    assert transactions.lots == [["a"], ["b"], ["c", "d"]]
+
+
 async def test_an_error_reaches_all_of_its_lot_and_nobody_of_the_next() -> None:
     transactions = Transactions()
     group = GroupCommit(transactions.commit, largest=2)

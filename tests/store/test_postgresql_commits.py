@@ -101,7 +101,7 @@ async def test_connections_that_the_server_has_closed_fail_nobodys_transaction(
         driver.add_termination_listener(closed.put_nowait)
         connection.execute(select(1))
 
-    await asyncio.gather(*(database.read(watch) for _ in range(4)))
+    await asyncio.gather(*(database.write(watch) for _ in range(4)))
     line.cut()
     for _ in range(4):
         await closed.get()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 
@@ -24,13 +25,15 @@ from tracklayer.ports import Clock
 from tracklayer.store import GroupCommit, Queue
 from tracklayer.store.facts import Memory
 
+COMMITS = 2  # at once, on a database to which each statement is a way to go: one waits while the other is made
+
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How much may wait for a commit before callers are told to come again later."""
 
     waiting_events: int = 10_000
     waiting_bytes: int = 64 * 1024 * 1024
-    largest_commit: int = 1000
+    largest_commit: int = 1000  # events; a request with more is one commit all the same
     patience: float = 5.0  # seconds that a caller waits for its commit, which goes on without it
 
 
@@ -60,7 +63,9 @@ class Ingest:
         self._tail = tail
         self._options = options
         self._queue = queue
-        self._commits = GroupCommit(self._commit, largest=options.largest_commit)
+        self._commits: GroupCommit[list[Candidate], list[Accepted]] = GroupCommit(
+            self._commit, largest=options.largest_commit, at_once=COMMITS if queue.shared else 1
+        )
         self._waiting_bytes = 0
 
     async def accept(
@@ -93,21 +98,23 @@ class Ingest:
             for event in events
         ]
         self._waiting_bytes += share * len(items)
-        waiting = [self._commits.submit(item) for item in items]
         try:
             async with asyncio.timeout(self._options.patience):
-                answers = [await waiting[0]] if len(waiting) == 1 else await asyncio.gather(*waiting)
+                # Its events stay together: of two transactions that run at once, either may be the first.
+                answers = await self._commits.submit(items, weight=len(items)) if items else []
         except TimeoutError as error:
             raise Unavailable(f"not stored within {self._options.patience:g} seconds; try again shortly") from error
         self._metrics.commit_seconds.observe(max(0.0, self._clock.now() - now))
         return answers
 
-    async def _commit(self, items: list[Candidate]) -> list[Accepted]:
+    async def _commit(self, requests: list[list[Candidate]]) -> list[list[Accepted]]:
         """One transaction; what is new goes on to the engine, whether or not its caller is still there."""
+        items = [item for request in requests for item in request]
         try:
-            return await self._take_in(items)
+            answers = iter(await self._take_in(items))
         finally:
             self._waiting_bytes -= sum(item.size for item in items)
+        return [list(islice(answers, len(request))) for request in requests]
 
     async def _take_in(self, items: list[Candidate]) -> list[Accepted]:
         made: list[Acceptance] = []

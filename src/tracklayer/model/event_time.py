@@ -11,7 +11,7 @@ from tracklayer.errors import Invalid
 from tracklayer.model.event import Json
 
 _SECONDS_END = 10**11  # as seconds this is the year 5138, as milliseconds it is March 1973: beyond it are milliseconds
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOCAL_EPOCH = datetime(1970, 1, 1)  # all of this is UTC, and naming the zone costs as much again
 _YEARS_1_TO_9999 = (-62_135_596_800, 253_402_300_799)  # unix seconds
 _DATE_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -63,6 +63,21 @@ def _utc_of_number(value: int | Decimal) -> str | None:
     first, last = _YEARS_1_TO_9999
     if not first <= value <= last * per_second:
         return None
-    second, nanosecond = divmod(math.floor(value * (10**9 // per_second)), 10**9)
+    return event_time(math.floor(value * (10**9 // per_second)))
+
+
+def nanoseconds(canonical: str) -> int:
+    """Since 1970, of what `parse_event_time` answered: exact, as a float is not."""
+    whole = datetime.fromisoformat(canonical[:19]) - _LOCAL_EPOCH
+    second = whole.days * 86_400 + whole.seconds
+    return second * 10**9 + int(canonical[20:-1].ljust(9, "0") or 0)
+
+
+def event_time(since_1970: int) -> str | None:
+    """Nanoseconds since 1970 as `parse_event_time` writes a time; None outside of the years 1 to 9999."""
+    second, nanosecond = divmod(since_1970, 10**9)
+    first, last = _YEARS_1_TO_9999
+    if not first <= second <= last:
+        return None
     fraction = f".{nanosecond:09d}".rstrip("0") if nanosecond else ""
-    return f"{(_EPOCH + timedelta(seconds=second)).isoformat()[:19]}{fraction}Z"
+    return f"{(_LOCAL_EPOCH + timedelta(seconds=second)).isoformat()}{fraction}Z"

@@ -7,15 +7,13 @@ https://segment.com/docs/connections/spec/common/#timestamps
 
 from __future__ import annotations
 
-from decimal import Decimal
+from functools import lru_cache
 
 from tracklayer.errors import Invalid
 from tracklayer.model.event import Json
-from tracklayer.model.event_time import parse_event_time
-from tracklayer.model.moment import parse_rfc3339
+from tracklayer.model.event_time import event_time, nanoseconds, parse_event_time
 
 LEAST = 1_000  # milliseconds: less is the way through the network
-SURELY_THE_WAY = 0.99  # seconds: so much less that no rounding matters
 MOST = 86_400_000  # a day or more is no clock's error: it was kept, or is sent again
 
 
@@ -25,27 +23,14 @@ def correct_clock(occurred_at: str, sent_at: Json, now: float) -> tuple[str, int
     None where `sent_at` is no time, or differs from `now` (unix seconds) by too little or too much.
     """
     try:
-        sent = parse_event_time(sent_at)
+        sent = nanoseconds(_parsed(sent_at) if type(sent_at) is str else parse_event_time(sent_at))
     except Invalid:
         return None
-    if abs(now - parse_rfc3339(sent)) < SURELY_THE_WAY:
-        return None
-    behind = round(now * 1000) - _milliseconds(sent)
+    behind = round(now * 1000) - sent // 10**6
     if not LEAST < abs(behind) < MOST:
         return None
-    whole, fraction = _split(occurred_at)
-    moment = Decimal(round(parse_rfc3339(whole)) * 1000 + behind) / 1000 + fraction
-    try:
-        return parse_event_time(moment), behind
-    except Invalid:  # it leads out of the years 1 to 9999
-        return None
+    corrected = event_time(nanoseconds(occurred_at) + behind * 10**6)
+    return None if corrected is None else (corrected, behind)
 
 
-def _milliseconds(canonical: str) -> int:
-    whole, fraction = _split(canonical)
-    return round(parse_rfc3339(whole)) * 1000 + int(fraction * 1000)
-
-
-def _split(canonical: str) -> tuple[str, Decimal]:
-    """The whole second, and the rest of it: exact to the nanosecond, as a float is not."""
-    return canonical[:19] + "Z", Decimal(f"0{canonical[19:-1]}")
+_parsed = lru_cache(maxsize=256)(parse_event_time)  # all of a batch was sent at the same moment

@@ -12,10 +12,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Delete, Dialect, Insert, Select, Table, Update
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Delete, Dialect, Insert, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
 from tracklayer.store.schema import MIGRATIONS
 
@@ -61,8 +62,29 @@ class Database(ABC):
         """That `column` is one of the texts in `parameter`: one statement for any number of them."""
 
     @abstractmethod
+    def look_up(self, wanted: Select[Any], column: ColumnElement[Any], parameter: str) -> Select[Any]:
+        """`wanted` of the rows whose `column`, with what `wanted` asks for, an index finds: for each of the texts in
+        `parameter`, in their order where `wanted` locks them. They must differ, or rows come more than once.
+        """
+
+    @abstractmethod
     def many(self, texts: Collection[str]) -> object:
-        """The value of a parameter of `one_of`, as the driver takes it."""
+        """The value of a parameter of `one_of` and `look_up`, as the driver takes it."""
+
+    @abstractmethod
+    def insert_rows(self, table: Table) -> Upsert:
+        """An insert of every column of `table`, for `rows_statement` and `ON CONFLICT`."""
+
+    @abstractmethod
+    def row_of(self, **types: TypeEngine[Any]) -> Mapping[str, ColumnElement[Any]]:
+        """The values of one of the rows that `rows_statement` is run for, by their names."""
+
+    @abstractmethod
+    def rows_statement(self, core: Insert | Update | Delete) -> Statement:
+        """As `statement`, run for many rows at once: an insert of `insert_rows`, or what compares with a `row_of`.
+
+        Where it changes rows, those it is run for must differ: two of the same would be one too many for an upsert.
+        """
 
     async def tell(self, topic: str, names: Collection[str]) -> None:
         """Announce something that no change of the store goes with. Raises `Unavailable`."""
@@ -109,7 +131,7 @@ class Database(ABC):
     async def close(self) -> None:
         """Close every connection, once the transactions that run have ended."""
 
-    def statement(self, core: Insert | Select[Any] | Update | Delete, *names: str) -> Statement:
+    def statement(self, core: Insert | Select[Any] | CompoundSelect[Any] | Update | Delete, *names: str) -> Statement:
         """`core` with the parameters `names`, compiled for this database once and for all."""
         return Statement(core.compile(dialect=self.dialect, column_keys=names or None), self.storable)
 
@@ -133,9 +155,12 @@ class Statement:
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
         """Execute it for every row (a mapping from parameter to value, as the driver takes it), if there are any."""
-        values = [self._storable(self._values(row)) for row in rows]
+        values = [self._values(row) for row in rows]
         if values:
-            _cursor(connection).executemany(self._sql, values)
+            self._execute(_cursor(connection), values)
+
+    def _execute(self, cursor: DBAPICursor, values: list[tuple[object, ...]]) -> None:
+        cursor.executemany(self._sql, [self._storable(each) for each in values])
 
     def all(self, connection: Connection, row: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Every row that it answers for one set of parameters, as the driver gives them."""

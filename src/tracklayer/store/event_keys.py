@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Double, String, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection, Double, bindparam, select
 
 from tracklayer.model.work import Acceptance, Candidate
 from tracklayer.store.database import Database
@@ -38,23 +37,20 @@ class EventKeys:
             )
         )
         self._select = database.statement(
-            select(event_keys.c.event_id, event_keys.c.accepted_at).where(
-                event_keys.c.workspace_id == bindparam("in_workspace"),
-                database.one_of(event_keys.c.event_id, "ids"),
-                event_keys.c.accepted_at > bindparam("since"),
+            database.look_up(
+                select(event_keys.c.event_id, event_keys.c.accepted_at).where(
+                    event_keys.c.workspace_id == bindparam("in_workspace"),
+                    event_keys.c.accepted_at > bindparam("since"),
+                ),
+                event_keys.c.event_id,
+                "ids",
             )
         )
         if database.shared:
-            of = (
-                func.unnest(
-                    *(bindparam(name, type_=ARRAY(String)) for name in ("workspaces", "ids", "pks")),
-                    bindparam("times", type_=ARRAY(Double)),
-                )
-                .table_valued("workspace_id", "event_id", "event_pk", "accepted_at")
-                .render_derived()
-            )
-            ordered = select(*of.c).order_by(of.c.workspace_id, of.c.event_id)  # nobody waits for us whom we wait for
-            taking = database.insert(event_keys).from_select(list(of.c.keys()), ordered)
+            of = database.row_of(**{column.name: column.type for column in event_keys.c})
+            # In order, or two would wait for each other.
+            ordered = select(*of.values()).order_by(of["workspace_id"], of["event_id"])
+            taking = database.insert(event_keys).from_select(list(of), ordered)
             self._take = database.statement(
                 taking.on_conflict_do_update(
                     index_elements=["workspace_id", "event_id"],
@@ -77,10 +73,10 @@ class EventKeys:
 
     def _taken(self, connection: Connection, wanted: dict[Key, Incoming]) -> set[str]:
         parameters = {
-            "workspaces": [workspace_id for workspace_id, _ in wanted],
-            "ids": [event_id for _, event_id in wanted],
-            "pks": [item.pk for item in wanted.values()],
-            "times": [item.received_at for item in wanted.values()],
+            "workspace_id": [workspace_id for workspace_id, _ in wanted],
+            "event_id": [event_id for _, event_id in wanted],
+            "event_pk": [item.pk for item in wanted.values()],
+            "accepted_at": [item.received_at for item in wanted.values()],
             "window": self._window,
         }
         return {pk for (pk,) in self._take.all(connection, parameters)}

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+
+class _Waiting(NamedTuple, Generic[Item, Answer]):
+    item: Item
+    weight: int
+    answer: asyncio.Future[Answer]
 
 
 class GroupCommit(Generic[Item, Answer]):
@@ -18,51 +25,71 @@ class GroupCommit(Generic[Item, Answer]):
     """
 
     def __init__(
-        self, commit: Callable[[list[Item]], Awaitable[Sequence[Answer | Exception]]], *, largest: int
+        self,
+        commit: Callable[[list[Item]], Awaitable[Sequence[Answer | Exception]]],
+        *,
+        largest: int,
+        at_once: int = 1,
     ) -> None:
-        """`largest` bounds how many items one transaction takes."""
+        """`largest` bounds the weight of what one transaction takes, one item aside that is heavier by itself; so many
+        transactions run `at_once`.
+        """
         self._commit = commit
         self._largest = largest
-        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._at_once = at_once
+        self._queue: deque[_Waiting[Item, Answer]] = deque()
+        self._weight = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
-        """How many items wait for a transaction to take them."""
-        return len(self._waiting)
+        """The weight of what waits for a transaction to take it."""
+        return self._weight
 
-    def submit(self, item: Item) -> asyncio.Future[Answer]:
+    def submit(self, item: Item, *, weight: int = 1) -> asyncio.Future[Answer]:
         """Queue one item; the future has its answer once the transaction is durable."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+        self._queue.append(_Waiting(item, weight, future))
+        self._weight += weight
+        # A task that has ended is told of a moment later: whoever comes in between must not wait for it.
+        if sum(not task.done() for task in self._tasks) < self._at_once:
+            task = asyncio.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return future
 
     async def drain(self) -> None:
         """Return when nothing waits any more."""
-        while self._task is not None and not self._task.done():
-            await asyncio.wait([self._task])
+        while running := [task for task in self._tasks if not task.done()]:
+            await asyncio.wait(running)
 
     async def _run(self) -> None:
-        while self._waiting:
-            lot, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
-            await self._commit_lot(lot)
+        while self._queue:
+            await self._commit_lot(self._next_lot())
 
-    async def _commit_lot(self, lot: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+    def _next_lot(self) -> list[_Waiting[Item, Answer]]:
+        lot = [self._queue.popleft()]
+        weight = lot[0].weight
+        while self._queue and weight + self._queue[0].weight <= self._largest:
+            lot.append(self._queue.popleft())
+            weight += lot[-1].weight
+        self._weight -= weight
+        return lot
+
+    async def _commit_lot(self, lot: list[_Waiting[Item, Answer]]) -> None:
         try:
-            answers = await self._commit([item for item, _ in lot])
+            answers = await self._commit([item for item, _, _ in lot])
             answered = list(zip(lot, answers, strict=True))
         except Exception as error:
-            for _, future in lot:
+            for _, _, future in lot:
                 if not future.done():
                     future.set_exception(error)
             return
         except asyncio.CancelledError:  # the loop ends: whether it was stored, nobody can say
-            for _, future in lot:
+            for _, _, future in lot:
                 future.cancel()
             raise
-        for (_, future), answer in answered:
+        for (_, _, future), answer in answered:
             if future.done():
                 continue
             if isinstance(answer, Exception):

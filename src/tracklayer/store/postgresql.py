@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -18,26 +18,34 @@ import asyncpg
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Delete,
     Dialect,
+    Insert,
+    Select,
     Sequence,
     String,
     Table,
+    Update,
     any_,
     bindparam,
     event,
     func,
+    join,
     literal_column,
     select,
     text,
+    true,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeEngine
 
 from tracklayer.errors import Unavailable
-from tracklayer.store.database import Database, Work
+from tracklayer.store.database import Database, Statement, Work
 from tracklayer.store.schema import MIGRATIONS, upgrade
 
 CONNECTIONS = 8  # of one process, at most, beside the one that listens
@@ -63,6 +71,14 @@ _SESSION = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+# What accepts and delivers finds every row by its key. The planner would know that of tables that it has counted, but a
+# new one grows by a hundred thousand rows before that, and until then it would be read through as if it were small.
+_BY_KEY = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock: nothing was done, and it may be tried again
 _LOCKED = "55P03"  # a lock was not to be had in time
 _OURS = ("22", "23", "42")  # a value, a constraint, a statement: no later try would do better
@@ -82,15 +98,20 @@ class PostgresDatabase(Database):
         """
         self._url = _for_asyncpg(make_url(url))
         self._silent_at = 0.0  # on the monotonic clock: when the server last gave no answer in time
-        self._engine = self._make_engine(connections, COMMAND)
-        self._long_engine = self._make_engine(1, LONG_COMMAND)
-        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        reading = max(1, connections * 3 // 8)
+        self._writer = self._make_engine(connections - reading, COMMAND, _BY_KEY)
+        self._long_writer = self._make_engine(1, LONG_COMMAND)
+        self._reader = self._make_engine(reading, COMMAND).execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
         self._writes: set[asyncio.Task[Any]] = set()
         self._notify = self.statement(
             select(func.pg_notify(literal_column(f"'{CHANNEL}'"), bindparam("said", type_=String)))
         )
 
-    def _make_engine(self, connections: int, command_timeout: float) -> AsyncEngine:
+    def _make_engine(
+        self, connections: int, command_timeout: float, planning: Mapping[str, str] | None = None
+    ) -> AsyncEngine:
         engine = create_async_engine(
             self._url,
             pool_size=connections,
@@ -100,7 +121,11 @@ class PostgresDatabase(Database):
             connect_args={
                 "timeout": CONNECTING,
                 "command_timeout": command_timeout,
-                "server_settings": {**_SESSION, "statement_timeout": f"{command_timeout:.0f}s"},
+                "server_settings": {
+                    **_SESSION,
+                    **(planning or {}),
+                    "statement_timeout": f"{command_timeout:.0f}s",
+                },
             },
         )
         event.listen(engine.sync_engine, "connect", _note_time)
@@ -128,7 +153,7 @@ class PostgresDatabase(Database):
 
     async def write(self, work: Work[T], *, long: bool = False) -> T:
         """See `Database`."""
-        task = asyncio.create_task(self._write(work, self._long_engine if long else self._engine))
+        task = asyncio.create_task(self._write(work, self._long_writer if long else self._writer))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
         try:
@@ -160,7 +185,7 @@ class PostgresDatabase(Database):
     @property
     def dialect(self) -> Dialect:
         """See `Database`."""
-        return self._engine.dialect
+        return self._writer.dialect
 
     def insert(self, table: Table) -> postgresql.Insert:
         """See `Database`."""
@@ -170,9 +195,31 @@ class PostgresDatabase(Database):
         """See `Database`."""
         return column == any_(bindparam(parameter, type_=ARRAY(String)))
 
+    def look_up(self, wanted: Select[Any], column: ColumnElement[Any], parameter: str) -> Select[Any]:
+        """One look into the index for each, which OFFSET keeps the planner from rearranging. Of a list it cannot tell
+        which partitions it needs, and it may read through all that the index has before the list's column.
+        """
+        text_ = self.row_of(**{parameter: column.type})[parameter]
+        row = wanted.where(column == text_).offset(literal_column("0")).lateral("found")
+        return select(*row.c).select_from(join(text_.table, row, true()))
+
     def many(self, texts: Collection[str]) -> list[str]:
         """An array."""
         return list(texts)
+
+    def insert_rows(self, table: Table) -> postgresql.Insert:
+        """See `Database`."""
+        row = self.row_of(**{column.name: column.type for column in table.c})
+        return postgresql.insert(table).from_select(list(row), select(*row.values()))
+
+    def row_of(self, **types: TypeEngine[Any]) -> Mapping[str, ColumnElement[Any]]:
+        """Arrays, one a column: a statement of its own for each row costs several times what its work does."""
+        arrays = [bindparam(name, type_=ARRAY(_plain(type_))) for name, type_ in types.items()]
+        return dict(func.unnest(*arrays).table_valued(*types).render_derived().c)
+
+    def rows_statement(self, core: Insert | Update | Delete) -> Statement:
+        """See `Database`."""
+        return _RowsStatement(core.compile(dialect=self.dialect), self.storable)
 
     @property
     def next_position(self) -> ColumnElement[int]:
@@ -254,12 +301,24 @@ class PostgresDatabase(Database):
         """See `Database`."""
         if self._writes:
             await asyncio.wait(self._writes)
-        for engine in (self._engine, self._long_engine):
+        for engine in (self._writer, self._long_writer, self._reader):
             with suppress(
                 TimeoutError
             ):  # a server that is silent is not waited for; what is left ends with the process
                 async with asyncio.timeout(CLOSING):
                     await engine.dispose()
+
+
+class _RowsStatement(Statement):
+    """Executed once, for arrays of values, one a column."""
+
+    def _execute(self, cursor: DBAPICursor, values: list[tuple[object, ...]]) -> None:
+        cursor.execute(self._sql, self._storable(tuple(map(list, zip(*values, strict=True)))))
+
+
+def _plain(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Without a collation, which an array's elements do not have."""
+    return String() if isinstance(type_, String) else type_
 
 
 def _note_time(_connection: object, record: Any) -> None:

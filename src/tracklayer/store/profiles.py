@@ -28,10 +28,12 @@ class Profiles:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._select = database.statement(
-            select(profiles.c.user_key, profiles.c.consent).where(
-                profiles.c.workspace_id == bindparam("in_workspace"),
-                database.one_of(profiles.c.user_key, "keys"),
-                profiles.c.consent.is_not(None),
+            database.look_up(
+                select(profiles.c.user_key, profiles.c.consent).where(
+                    profiles.c.workspace_id == bindparam("in_workspace"), profiles.c.consent.is_not(None)
+                ),
+                profiles.c.user_key,
+                "keys",
             )
         )
         self._reads: GroupCommit[_Asked, Remembered] = GroupCommit(self._read, largest=LARGEST)

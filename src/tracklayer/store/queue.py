@@ -6,17 +6,27 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, insert, null, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from tracklayer.errors import Unavailable
 from tracklayer.model.delivery import DeliveryState
-from tracklayer.model.event import encode_json, event_from_json
+from tracklayer.model.event import event_from_json
 from tracklayer.model.work import Acceptance, Accepted, NewDelivery, Settlement, Work
 from tracklayer.store.database import Database
 from tracklayer.store.event_keys import EventKeys, Incoming
-from tracklayer.store.facts import FactsReader, Memory, ProfileWriter
+from tracklayer.store.facts import Memories, Memory
 from tracklayer.store.history import read_kept_requests
-from tracklayer.store.search import user_keys
+from tracklayer.store.queue_rows import attempt_row, delivery_row, event_row, kept_row, settlement_row, user_rows
+from tracklayer.store.queue_statements import (
+    DUE_ONES,
+    LEASED,
+    NEXT_ONE,
+    RELEASE,
+    SETTLED,
+    abandoned,
+    leasing,
+    settling,
+)
 from tracklayer.store.tables import (
     DEAD,
     PENDING,
@@ -50,33 +60,30 @@ class Queue:
         self._dedup_window = dedup_window
         self.shared = database.shared
         self._in_doubt: dict[str, float] = {}  # delivery → until when a commit without an answer may have leased it
-        self._facts = FactsReader(database)
-        self._profiles = ProfileWriter(database)
+        self._memories = Memories(database)
         self._keys = EventKeys(database, window=dedup_window)
-        self._select_due = database.statement(_DUE)
-        self._lease = database.statement(
-            update(deliveries)
-            .where(database.one_of(deliveries.c.id, "ids"))
-            .values(lease_owner=bindparam("owner"), available_at=bindparam("until"))
-        )
-        self._select_next = database.statement(_NEXT)
+        self._select_due = database.statement(DUE_ONES)
+        self._lease = database.rows_statement(leasing(database.row_of(**LEASED)))
+        self._select_next = database.statement(NEXT_ONE)
         # Tests and rows of deleted destinations may have left `pending`, and are ours all the same.
         self._select_ours = database.statement(
-            select(deliveries.c.id)
-            .where(database.one_of(deliveries.c.id, "ids"), deliveries.c.lease_owner == bindparam("owner"))
-            .with_for_update()
+            database.look_up(
+                select(deliveries.c.id).where(deliveries.c.lease_owner == bindparam("owner")).with_for_update(),
+                deliveries.c.id,
+                "ids",
+            )
         )
-        self._insert_events = database.statement(insert(events))
-        self._insert_users = database.statement(insert(event_users))
-        self._insert_deliveries = database.statement(insert(deliveries))
+        self._insert_events = database.rows_statement(database.insert_rows(events))
+        self._insert_users = database.rows_statement(database.insert_rows(event_users))
+        self._insert_deliveries = database.rows_statement(database.insert_rows(deliveries))
         self._number = database.statement(
             update(deliveries).where(deliveries.c.id == bindparam("of")).values(position=database.next_position)
         )
-        self._end_leases = database.statement(_SETTLE)
+        self._end_leases = database.rows_statement(settling(database.row_of(**SETTLED)))
         # A settlement is tried again when its commit's outcome is unknown, so an attempt may be there already.
-        self._insert_attempts = database.statement(database.insert(attempts).on_conflict_do_nothing())
-        keeping = database.insert(kept_requests)
-        self._upsert_kept = database.statement(
+        self._insert_attempts = database.rows_statement(database.insert_rows(attempts).on_conflict_do_nothing())
+        keeping = database.insert_rows(kept_requests)
+        self._upsert_kept = database.rows_statement(
             keeping.on_conflict_do_update(
                 index_elements=["delivery_id"],
                 set_={column.name: keeping.excluded[column.name] for column in kept_requests.c},
@@ -100,12 +107,14 @@ class Queue:
         def work(connection: Connection) -> list[Accepted]:
             known, taken = self._keys.look(connection, items)
             answers, new = _deduplicate(items, known, self._dedup_window)
-            fresh = complete(new, Memory(connection, self._facts, self._profiles))
+            memory = self._memories.within(connection)
+            fresh = complete(new, memory)
+            memory.write()
             made[:] = (new for item in fresh for new in item.deliveries)
-            self._insert_events.run(connection, map(_event_row, fresh))
+            self._insert_events.run(connection, map(event_row, fresh))
             self._keys.write(connection, (item for item in fresh if item.pk not in taken))
-            self._insert_users.run(connection, (row for item in fresh for row in _user_rows(item)))
-            rows = (self._delivery_row(item, new) for item in fresh for new in item.deliveries)
+            self._insert_users.run(connection, (row for item in fresh for row in user_rows(item)))
+            rows = (delivery_row(item, new, self._worker) for item in fresh for new in item.deliveries)
             self._insert_deliveries.run(connection, rows)
             ordered = ({"of": new.id} for item in fresh for new in item.deliveries if new.order_key is not None)
             self._number.run(connection, ordered)
@@ -129,8 +138,8 @@ class Queue:
             due = {"destination": destination_id, "now": now, "most": limit}
             found[:] = _work(connection, self._select_due.all(connection, due), lease_until)
             if found:
-                ids = self._database.many([each.delivery_id for each in found])
-                self._lease.run(connection, [{"ids": ids, "owner": self._worker, "until": lease_until}])
+                lease = {"new_owner": self._worker, "until": lease_until}
+                self._lease.run(connection, [{"of": each.delivery_id, **lease} for each in found])
             return found
 
         try:
@@ -148,7 +157,7 @@ class Queue:
             released: set[str] = set()
             for delivery_id, lease_until in doubts.items():
                 ours = deliveries.c.lease_owner == self._worker, deliveries.c.available_at == lease_until
-                statement = _RELEASE.where(deliveries.c.id == delivery_id, *ours).returning(deliveries.c.destination_id)
+                statement = RELEASE.where(deliveries.c.id == delivery_id, *ours).returning(deliveries.c.destination_id)
                 released.update(connection.execute(statement).scalars())
             self._database.announce(connection, DUE, sorted(released))
 
@@ -167,9 +176,9 @@ class Queue:
         def work(connection: Connection) -> list[str]:
             ours = self._ours(connection, [item.delivery_id for item in settlements])
             mine = [item for item in settlements if item.delivery_id in ours]
-            self._end_leases.run(connection, map(_settlement_row, mine))
-            self._insert_attempts.run(connection, [_attempt_row(item) for item in mine if item.attempt is not None])
-            self._upsert_kept.run(connection, [_kept_row(item) for item in mine if item.kept is not None])
+            self._end_leases.run(connection, map(settlement_row, mine))
+            self._insert_attempts.run(connection, [attempt_row(item) for item in mine if item.attempt is not None])
+            self._upsert_kept.run(connection, [kept_row(item) for item in mine if item.kept is not None])
             return [item.delivery_id for item in settlements if item.delivery_id not in ours]
 
         return await self._database.write(work)
@@ -180,7 +189,7 @@ class Queue:
         def work(connection: Connection) -> None:
             ours = self._ours(connection, delivery_ids)
             if ours:
-                released = _RELEASE.where(deliveries.c.id.in_(ours)).returning(deliveries.c.destination_id)
+                released = RELEASE.where(deliveries.c.id.in_(ours)).returning(deliveries.c.destination_id)
                 self._database.announce(connection, DUE, sorted(set(connection.execute(released).scalars())))
 
         if delivery_ids:
@@ -203,7 +212,7 @@ class Queue:
         )
 
         def work(connection: Connection) -> int:
-            connection.execute(_abandoned(now))
+            connection.execute(abandoned(now))
             return connection.execute(leased).rowcount
 
         return await self._database.write(work, long=True)
@@ -298,7 +307,7 @@ class Queue:
     async def let_go_of_tests(self, *, now: float) -> int:
         """Let synthetic tests go whose process has ended: whoever waited for their answer is gone, too."""
         return await self._database.write(
-            lambda connection: connection.execute(_abandoned(now).where(deliveries.c.available_at <= now)).rowcount
+            lambda connection: connection.execute(abandoned(now).where(deliveries.c.available_at <= now)).rowcount
         )
 
     async def _change_dead(
@@ -318,33 +327,6 @@ class Queue:
             return [delivery_id for delivery_id, _ in changed]
 
         return await self._database.write(work)
-
-    def _delivery_row(self, item: Acceptance, new: NewDelivery) -> dict[str, object]:
-        leased = new.lease_until is not None
-        return {
-            "id": new.id,
-            "workspace_id": item.workspace_id,
-            "destination_id": new.destination_id,
-            "event_pk": item.pk,
-            "event_id": item.event.event_id,
-            "event_name": item.event.event_name,
-            "state": new.state.value,
-            "reason": new.reason,
-            "test": item.test,
-            "as_sent": False,
-            "version": new.version,
-            "attempts": 0,
-            "retries": 0,
-            "status_code": None,
-            "cause": None,
-            "created_at": item.received_at,
-            "updated_at": item.received_at,
-            "due_at": item.received_at,
-            "available_at": new.lease_until if leased else item.received_at,
-            "lease_owner": self._worker if leased else None,
-            "order_key": new.order_key,
-            "position": None,
-        }
 
 
 def _deduplicate(
@@ -370,27 +352,6 @@ def _deduplicate(
     return answers, fresh
 
 
-def _event_row(item: Acceptance) -> dict[str, object]:
-    return {
-        "workspace_id": item.workspace_id,
-        "pk": item.pk,
-        "event_id": item.event.event_id,
-        "event_name": item.event.event_name,
-        "received_at": item.received_at,
-        "test": item.test,
-        "body": item.body,
-    }
-
-
-def _abandoned(now: float) -> Update:
-    """Tests under a lease are let go."""
-    return (
-        update(deliveries)
-        .where(PENDING, deliveries.c.lease_owner.is_not(None), deliveries.c.test)
-        .values(state=DeliveryState.DISCARDED.value, reason="the server stopped during the test", updated_at=now)
-    )
-
-
 def _for_others(items: Iterable[Acceptance]) -> set[str]:
     """The destinations that something waits for which this process has not taken into its own memory."""
     return {
@@ -401,59 +362,8 @@ def _for_others(items: Iterable[Acceptance]) -> set[str]:
     }
 
 
-def _user_rows(item: Acceptance) -> list[dict[str, object]]:
-    of = {"workspace_id": item.workspace_id, "event_pk": item.pk}
-    return [{"user_key": key, **of} for key in user_keys(item.event)]
-
-
-_EARLIER = deliveries.alias("earlier")
-_ITS_TURN = or_(
-    deliveries.c.order_key.is_(None),
-    ~select(_EARLIER.c.id)
-    .where(
-        _EARLIER.c.destination_id == deliveries.c.destination_id,
-        _EARLIER.c.order_key == deliveries.c.order_key,
-        _EARLIER.c.position < deliveries.c.position,
-        text("earlier.state = 'pending'"),  # leased or not: what is being sent is not sent yet
-    )
-    .exists(),
-)
-"""Whether nothing that came earlier for the same destination and user still waits."""
-
-_DUE = (
-    select(
-        deliveries.c.id,
-        deliveries.c.attempts,
-        deliveries.c.retries,
-        deliveries.c.created_at,
-        deliveries.c.as_sent,
-        deliveries.c.test,
-        deliveries.c.destination_id,
-        events.c.body,
-    )
-    .join(events, (events.c.workspace_id == deliveries.c.workspace_id) & (events.c.pk == deliveries.c.event_pk))
-    .where(
-        deliveries.c.destination_id == bindparam("destination"),
-        PENDING,
-        deliveries.c.available_at <= bindparam("now"),
-        _ITS_TURN,
-    )
-    .order_by(deliveries.c.available_at, deliveries.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(of=deliveries, skip_locked=True)  # what another worker is taking is no reason to wait
-)
-
-
-_NEXT = (
-    select(deliveries.c.available_at)
-    .where(deliveries.c.destination_id == bindparam("destination"), PENDING, _ITS_TURN)
-    .order_by(deliveries.c.available_at, deliveries.c.id)
-    .limit(1)
-)
-
-
 def _work(connection: Connection, rows: Sequence[tuple[Any, ...]], lease_until: float) -> list[Work]:
-    """Rows of `_DUE` as work."""
+    """Rows of `DUE_ONES` as work."""
     replayed = [row[0] for row in rows if row[4]]
     kept = read_kept_requests(connection, replayed) if replayed else {}
     return [
@@ -471,70 +381,3 @@ def _work(connection: Connection, rows: Sequence[tuple[Any, ...]], lease_until: 
         )
         for delivery_id, attempts, retries, created_at, _, test, destination_id, body in rows
     ]
-
-
-_SETTLE = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("of"))
-    .values(
-        state=bindparam("new_state"),
-        reason=bindparam("new_reason"),
-        version=bindparam("new_version"),
-        attempts=bindparam("new_attempts"),
-        retries=bindparam("new_retries"),
-        status_code=bindparam("new_status_code"),
-        cause=bindparam("new_cause"),
-        updated_at=bindparam("now"),
-        due_at=bindparam("new_due_at"),
-        available_at=bindparam("new_due_at"),
-        lease_owner=null(),
-    )
-)
-
-_RELEASE = update(deliveries).where(PENDING).values(lease_owner=None, available_at=deliveries.c.due_at)
-
-
-def _settlement_row(item: Settlement) -> dict[str, object]:
-    return {
-        "of": item.delivery_id,
-        "new_state": item.state.value,
-        "new_reason": item.reason,
-        "new_version": item.version,
-        "new_attempts": item.attempts,
-        "new_retries": item.retries,
-        "new_status_code": item.attempt.status_code if item.attempt else None,
-        "new_cause": item.attempt.cause if item.attempt else None,
-        "now": item.now,
-        "new_due_at": item.due_at,
-    }
-
-
-def _attempt_row(item: Settlement) -> dict[str, object]:
-    attempt = item.attempt
-    assert attempt is not None  # noqa: S101 (the caller filters)
-    return {
-        "delivery_id": item.delivery_id,
-        "number": attempt.number,
-        "version": attempt.version,
-        "started_at": attempt.started_at,
-        "action": attempt.action,
-        "rule": attempt.rule,
-        "status_code": attempt.status_code,
-        "error_kind": attempt.error_kind,
-        "error": attempt.error,
-        "record": encode_json(attempt.record),
-    }
-
-
-def _kept_row(item: Settlement) -> dict[str, object]:
-    kept = item.kept
-    assert kept is not None  # noqa: S101 (the caller filters)
-    return {
-        "delivery_id": item.delivery_id,
-        "version": kept.version,
-        "method": kept.method,
-        "url": kept.url,
-        "headers": encode_json(kept.headers),
-        "body": kept.body,
-        "sealed": kept.sealed,
-    }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,10 +19,14 @@ from typing import Any, TypeVar
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Delete,
     Dialect,
     Engine,
+    Insert,
     RootTransaction,
+    Select,
     Table,
+    Update,
     bindparam,
     create_engine,
     event,
@@ -33,10 +37,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.types import TypeEngine
 
 from tracklayer.errors import Unavailable
 from tracklayer.model.event import encode_json
-from tracklayer.store.database import Database, Work
+from tracklayer.store.database import Database, Statement, Work
 from tracklayer.store.group_commit import GroupCommit
 from tracklayer.store.schema import MIGRATIONS, SchemaState, schema_state, upgrade
 from tracklayer.store.tables import deliveries
@@ -132,9 +137,25 @@ class SqliteDatabase(Database):
         """See `Database`."""
         return column.in_(select(func.json_each(bindparam(parameter)).table_valued("value").c.value))
 
+    def look_up(self, wanted: Select[Any], column: ColumnElement[Any], parameter: str) -> Select[Any]:
+        """See `Database`; nothing locks a row."""
+        return wanted.where(self.one_of(column, parameter))
+
     def many(self, texts: Collection[str]) -> bytes:
         """A JSON list."""
         return encode_json(list(texts))
+
+    def insert_rows(self, table: Table) -> sqlite.Insert:
+        """See `Database`."""
+        return sqlite.insert(table)
+
+    def row_of(self, **types: TypeEngine[Any]) -> Mapping[str, ColumnElement[Any]]:
+        """Parameters of a statement that is executed for each row, which costs little in one's own process."""
+        return {name: bindparam(name, type_=type_) for name, type_ in types.items()}
+
+    def rows_statement(self, core: Insert | Update | Delete) -> Statement:
+        """See `Database`."""
+        return self.statement(core)
 
     @property
     def next_position(self) -> ColumnElement[int]:
