@@ -10,6 +10,9 @@ RUN  := $(VENV)/run.stamp
 DEV  := $(VENV)/dev.stamp
 ASSETS := hatch_build.py $(shell find frontend -type f -not -path 'frontend/node_modules/*' -not -path 'frontend/tests/*')
 
+# Every server that a test starts would compile 300 files anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo run test check format bench fuzz soak kill-test failures docs screenshots assets lock clean
 
 help:
@@ -48,6 +51,8 @@ bench: $(DEV)
 
 fuzz: $(DEV)
 	@$(PY) -m tests.template.fuzz $(or $(ARGS),200000)
+	@TRACKLAYER_TEST_REQUESTS=50 $(PY) -m pytest -m hypothesis --hypothesis-profile=fuzz --timeout=0
+	@TRACKLAYER_TEST_REQUESTS=50 $(PY) -m pytest tests/web/test_openapi.py --timeout=0
 
 soak: $(DEV)
 	@$(PY) -m tests.soak $(ARGS)
