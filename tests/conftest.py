@@ -7,12 +7,13 @@ import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from coverage import Coverage
 from hypothesis import settings
 from sqlalchemy.engine import make_url
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from tests import postgres
 from tests.harness import Api, MeasuredServer, ReceiverThread, ServerProcess
@@ -25,8 +26,32 @@ settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, p
 settings.register_profile("fuzz", deadline=None, max_examples=1_000)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-SYSTEM = Path(__file__).parent / "system"
+HERE = Path(__file__).parent
+SYSTEM = HERE / "system"
 SERVERS = {"server", "console_server", "shop"}  # fixtures that are processes
+TOGETHER = ("system", "browser", "console", "web")  # folders whose files share a server; the longest first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: in the end no process of two is left with a long file alone."""
+    rank = {folder: number for number, folder in enumerate(TOGETHER)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(HERE).parts[0], len(rank)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """A process takes a file at a time, or a folder where the files share a server.
+
+    The tests in `system` wait most of the time, which they had better do beside those that compute.
+    """
+
+    def together(node_id: str) -> str:
+        file = Path(node_id.partition("::")[0])
+        return file.parts[1] if file.parts[1] in TOGETHER else str(file)
+
+    scheduling = LoadFileScheduling(config, log)
+    scheduling._split_scope = together
+    return scheduling
 
 
 @pytest.hookimpl(wrapper=True)
