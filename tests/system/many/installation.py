@@ -321,5 +321,5 @@ class Traffic:
 
 def _callers(entrance: Host, name: str) -> list[Caller]:
     """Each has a connection of its own."""
-    single = [Caller(entrance.api, f"{name}-{entrance.name}-s{number}", pause=0.03) for number in range(2)]
-    return [*single, Caller(entrance.api, f"{name}-{entrance.name}-b", batch=10, pause=0.2)]
+    single = [Caller(entrance.api, f"{name}-{entrance.name}-s{number}", pause=0.06) for number in range(2)]
+    return [*single, Caller(entrance.api, f"{name}-{entrance.name}-b", batch=10, pause=0.4)]
