@@ -1,14 +1,19 @@
 # Every target makes the environment it needs in .venv, once, and again when a lock file or pyproject.toml changes.
 # Options: PYTHON=python3.12   make demo ONCE=1   make run ARGS="--port 9000"   make test ARGS="-k retry"
+#          make test WORKERS=3
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
+WORKERS ?= 2
 VENV := .venv
 BIN  := $(VENV)/bin
 PY   := $(BIN)/python
 RUN  := $(VENV)/run.stamp
 DEV  := $(VENV)/dev.stamp
 ASSETS := hatch_build.py $(shell find frontend -type f -not -path 'frontend/node_modules/*' -not -path 'frontend/tests/*')
+
+# Every server that a test starts would compile 300 files anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo run test check format bench fuzz soak kill-test failures docs screenshots assets lock clean
 
@@ -29,9 +34,9 @@ demo: $(RUN)
 run: $(RUN)
 	@$(BIN)/tracklayer serve $(ARGS)
 
-# The whole suite runs as two processes, a file of tests in one of them; what ARGS choose runs in one.
+# The whole suite runs as two processes (tests/conftest.py says which takes what); what ARGS choose runs in one.
 test: $(DEV)
-	@$(PY) -m pytest --cov --cov-report=term $(or $(ARGS),-n 2 --dist loadfile)
+	@$(PY) -m pytest --cov --cov-report=term $(or $(ARGS),-n $(WORKERS) --dist loadfile --no-loadscope-reorder)
 
 check: $(DEV)
 	$(BIN)/ruff format --check .
@@ -48,6 +53,8 @@ bench: $(DEV)
 
 fuzz: $(DEV)
 	@$(PY) -m tests.template.fuzz $(or $(ARGS),200000)
+	@TRACKLAYER_TEST_REQUESTS=50 $(PY) -m pytest -m hypothesis --hypothesis-profile=fuzz --timeout=0
+	@TRACKLAYER_TEST_REQUESTS=50 $(PY) -m pytest tests/web/test_openapi.py --timeout=0
 
 soak: $(DEV)
 	@$(PY) -m tests.soak $(ARGS)

@@ -6,19 +6,67 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 from sqlalchemy.engine import make_url
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from tests import postgres
 from tests.harness import Api, MeasuredServer, ReceiverThread, ServerProcess
 from tracklayer.store import open_database
 
-settings.register_profile("dev", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+EXAMPLES = 40  # of a property; `make fuzz` takes many more
+
+settings.register_profile("dev", deadline=None, max_examples=EXAMPLES)
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
+settings.register_profile("fuzz", deadline=None, max_examples=1_000)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+HERE = Path(__file__).parent
+SYSTEM = HERE / "system"
+SERVERS = {"server", "console_server", "shop"}  # fixtures that are processes
+TOGETHER = ("system", "browser", "console", "web")  # folders whose files share a server; the longest first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: in the end no process of two is left with a long file alone."""
+    rank = {folder: number for number, folder in enumerate(TOGETHER)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(HERE).parts[0], len(rank)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """A process takes a file at a time, or a folder where the files share a server.
+
+    The tests in `system` wait most of the time, which they had better do beside those that compute.
+    """
+
+    def together(node_id: str) -> str:
+        file = Path(node_id.partition("::")[0])
+        return file.parts[1] if file.parts[1] in TOGETHER else str(file)
+
+    scheduling = LoadFileScheduling(config, log)
+    scheduling._split_scope = together
+    return scheduling
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Function) -> Iterator[None]:
+    """Measure no coverage of this process where a test asks another one: to trace a client and a parser takes longer
+    than their work, and finds nothing. Servers that are measured still are."""
+    asks_another = item.path.is_relative_to(SYSTEM) or not SERVERS.isdisjoint(item.fixturenames)
+    measuring = Coverage.current() if asks_another else None
+    if measuring is None:
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
 
 
 @pytest.fixture(scope="session")

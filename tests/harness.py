@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from email.message import Message
 from pathlib import Path
@@ -34,18 +35,24 @@ ADMIN_KEY = "tl_live_a-key-for-tests-0123456789"
 PATIENCE = 45.0  # seconds; generous, because the machine may be busy and only what fails waits so long
 
 
-def wait_until(predicate: Callable[[], T | None], deadline: float = PATIENCE, *, what: str = "") -> T:
+def wait_until(
+    predicate: Callable[[], T | None], deadline: float = PATIENCE, *, what: str = "", longest: float = 0.05
+) -> T:
     """The first true value of `predicate`, asked again and again. Fails after `deadline` seconds, saying `what`.
 
-    For what another process does, where there is no event in this one to wait for.
+    For what another process does, where there is no event in this one to wait for. The longer it takes the less often
+    it is asked, but not with more than `longest` seconds in between: to answer is work, for a server that has to do
+    what is waited for.
     """
     end = time.monotonic() + deadline
+    pause = 0.005
     while True:
         value = predicate()
         if value:
             return value
         assert time.monotonic() < end, f"waited {deadline:g} s in vain for {what or predicate}; last: {value!r}"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.25, longest)
 
 
 def environment(settings: Mapping[str, object], *, measured: bool = False) -> dict[str, str]:
@@ -249,11 +256,49 @@ class Api:
         return connection
 
 
+class _SortingReceiver(Receiver):
+    """The demo's receiver, which also keeps the requests by path: those of one among thousands are found at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_path: dict[str, list[Recorded]] = defaultdict(list)
+        self._waiting: list[tuple[str, int, threading.Event]] = []
+        self._sorting = threading.Lock()
+
+    def on(self, path: str) -> list[Recorded]:
+        """What came to `path`, oldest first."""
+        with self._sorting:
+            return self._by_path[path].copy()
+
+    def take(self, request: Recorded) -> Behaviour:
+        """As every receiver does; and whoever waits for this request goes on."""
+        path = request.target.partition("?")[0]
+        with self._sorting:
+            self._by_path[path].append(request)
+            for waited, count, come in self._waiting:
+                if waited == path and len(self._by_path[path]) >= count:
+                    come.set()
+        return super().take(request)
+
+    def wait_until_taken(self, path: str, count: int, deadline: float) -> bool:
+        """Whether `count` requests have come to `path`, at the latest after `deadline` seconds."""
+        waiter = (path, count, threading.Event())
+        with self._sorting:
+            if len(self._by_path[path]) >= count:
+                return True
+            self._waiting.append(waiter)
+        try:
+            return waiter[2].wait(deadline)
+        finally:
+            with self._sorting:
+                self._waiting.remove(waiter)
+
+
 class ReceiverThread:
     """The demo's receiver on a loop of its own, in a thread of this process."""
 
     def __init__(self) -> None:
-        self.receiver = Receiver()
+        self.receiver = _SortingReceiver()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="receiver")
 
@@ -269,11 +314,12 @@ class ReceiverThread:
 
     def on(self, path: str) -> list[Recorded]:
         """What came to `path`."""
-        return [each for each in self.requests if each.target.partition("?")[0] == path]
+        return self.receiver.on(path)
 
     def wait_for(self, path: str, count: int = 1, deadline: float = PATIENCE) -> list[Recorded]:
         """The requests to `path`, once there are `count`."""
-        wait_until(lambda: len(self.on(path)) >= count, deadline, what=f"{count} requests to {path}")
+        came = self.receiver.wait_until_taken(path, count, deadline)
+        assert came, f"waited {deadline:g} s in vain for {count} requests to {path}; {len(self.on(path))} came"
         return self.on(path)
 
     def script(self, path: str, *answers: Behaviour) -> None:

@@ -55,9 +55,10 @@ def refusal(ended: subprocess.CompletedProcess[str], status: int) -> str:
     return line
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    with running_server(tmp_path / "data") as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One for the tests that leave it as it is."""
+    with running_server(tmp_path_factory.mktemp("server") / "data") as running:
         yield running
 
 
@@ -71,10 +72,11 @@ def connect(server: ServerProcess) -> socket.socket:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_good_order_with_status_0(server: ServerProcess, number: int) -> None:
-    assert server.stop(number) == 0
-    assert server.lines[-1]["event"] == "stopped"
-    assert server.stderr() == ""
+def test_a_signal_ends_it_in_good_order_with_status_0(tmp_path: Path, number: int) -> None:
+    with running_server(tmp_path) as server:
+        assert server.stop(number) == 0
+        assert server.lines[-1]["event"] == "stopped"
+        assert server.stderr() == ""
 
 
 def test_the_first_admin_key_is_printed_once(tmp_path: Path) -> None:

@@ -55,6 +55,18 @@ class Caller(threading.Thread):
         with self._writing:
             return self._taken_at.copy()
 
+    @property
+    def taken(self) -> int:
+        """How many events were acknowledged."""
+        with self._writing:
+            return len(self._taken_at)
+
+    @property
+    def last_taken_at(self) -> float:
+        """The unix time of the last acknowledgement; 0 before the first."""
+        with self._writing:
+            return next(reversed(self._taken_at.values()), 0.0)
+
     def run(self) -> None:
         """Send."""
         numbers = count()
@@ -119,7 +131,8 @@ class Callers:
 
     def wait_for(self, number: int) -> None:
         """Wait until so many events are acknowledged: a time would be more events on one machine than on another."""
-        wait_until(lambda: len(self.taken_at) >= number, what=f"{number} acknowledgements")
+        taken = f"{number} acknowledgements"
+        wait_until(lambda: sum(caller.taken for caller in self.all) >= number, what=taken, longest=0.01)
 
     @property
     def answers(self) -> Counter[int]:
@@ -153,14 +166,19 @@ def most_within(seconds: float, times: Sequence[float]) -> int:
 def wait_until_arrived(receiver: ReceiverThread, path: str, wanted: set[str], deadline: float = PATIENCE) -> None:
     """Wait until every one of `wanted` has come to `path`; fails with what is missing."""
 
-    def missing() -> set[str]:
-        return wanted - set(event_ids(receiver.on(path)))
+    missing, looked_at = set(wanted), 0
+
+    def all_came() -> bool:
+        nonlocal looked_at
+        come = receiver.on(path)[looked_at:]
+        looked_at += len(come)
+        missing.difference_update(event_ids(come))
+        return not missing
 
     try:
-        wait_until(lambda: not missing(), deadline, what=f"{len(wanted)} events at {path}")
+        wait_until(all_came, deadline, what=f"{len(wanted)} events at {path}")
     except AssertionError as error:
-        left = missing()
-        raise AssertionError(f"{len(left)} of {len(wanted)} never came to {path}: {sorted(left)[:5]}") from error
+        raise AssertionError(f"{len(missing)} of {len(wanted)} never came to {path}: {sorted(missing)[:5]}") from error
 
 
 def depth(api: Api) -> int:

@@ -208,6 +208,7 @@ def _settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()  # `tracklayer serve` starts without
     gc.set_threshold(20_000, 50, 20)
 
 

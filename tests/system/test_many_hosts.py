@@ -11,7 +11,7 @@ from tests.console.client import first_person
 from tests.console.test_stream import listening, message, opened
 from tests.fleet import api_of, fleet, host
 from tests.harness import Api, ReceiverThread, wait_until
-from tests.system.test_rate_limit import WINDOW, arrivals, fewest_in_any_window
+from tests.system.test_rate_limit import EVENTS, WINDOW, arrivals, fewest_in_any_window
 from tests.traffic import event, event_ids, made, most_within, send_all
 from tracklayer.demo.receiver import Answer, Recorded
 
@@ -23,8 +23,8 @@ def test_four_workers_keep_one_rate_limit_together(
     with fleet(tmp_path, fresh_postgres, ["api", "worker", "worker", "worker", "worker"]) as (entrance, *_):
         api = api_of(entrance)
         made(api, "limited", receiver.url + "/many/limited", rate_limit={"events_per_second": 25})
-        send_all(api, [f"ord_{number}" for number in range(600)])
-        receiver.wait_for("/many/limited", 600, deadline=60)
+        send_all(api, [f"ord_{number}" for number in range(EVENTS)])
+        receiver.wait_for("/many/limited", EVENTS, deadline=60)
 
     times = arrivals(receiver.on("/many/limited"))
     assert most_within(WINDOW, times) <= 25 * WINDOW + 25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.web.senders import rejected, webhook
 from tests.web.site import Site
 from tracklayer.demo.receiver import Answer
 
-EXAMPLES = 12  # requests of each call
+EXAMPLES = int(os.environ.get("TRACKLAYER_TEST_REQUESTS", "5"))  # of each call; `make fuzz` makes more
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 

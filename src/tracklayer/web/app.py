@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from litestar import Litestar, get
@@ -73,16 +73,23 @@ async def openapi(request: ApiRequest) -> dict[str, Any]:
     return document
 
 
+async def _warm(service: Service, renderer: Renderer) -> None:
+    if service.settings.role != "worker":  # it has no pages
+        await renderer.warm()
+
+
 def _api(service: Service, renderer: Renderer) -> Litestar:
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
         await service.start()
-        warming = asyncio.ensure_future(asyncio.to_thread(renderer.warm))  # nobody waits for it
+        warming = asyncio.ensure_future(_warm(service, renderer))  # nobody waits for it
         try:
             yield
         finally:
-            await warming
+            warming.cancel()
+            with suppress(asyncio.CancelledError):
+                await warming
             await service.stop()
 
     return Litestar(

@@ -322,10 +322,10 @@ class Traffic:
         return [caller for each in entrances for caller in self._at[each.name]] if entrances else self.callers
 
     def _has_taken_since(self, unix: float, entrance: Host) -> bool:
-        return any(at > unix for at in Callers(*self._at[entrance.name]).taken_at.values())
+        return any(caller.last_taken_at > unix for caller in self._at[entrance.name])
 
 
 def _callers(entrance: Host, name: str) -> list[Caller]:
     """Each has a connection of its own."""
-    single = [Caller(entrance.api, f"{name}-{entrance.name}-s{number}", pause=0.03) for number in range(2)]
-    return [*single, Caller(entrance.api, f"{name}-{entrance.name}-b", batch=10, pause=0.2)]
+    single = [Caller(entrance.api, f"{name}-{entrance.name}-s{number}", pause=0.06) for number in range(2)]
+    return [*single, Caller(entrance.api, f"{name}-{entrance.name}-b", batch=10, pause=0.4)]

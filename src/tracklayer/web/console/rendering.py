@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Mapping
@@ -91,10 +92,10 @@ class Renderer:
         found = self._assets.name(name)
         return NOT_BUILT if found is None else f"/static/{found}"
 
-    def warm(self) -> None:
+    async def warm(self) -> None:
         """Compile every template, which takes about half a second: or the first to see a page would wait for it."""
         for name in self._environment.list_templates(extensions=["html"]):
-            self._environment.get_template(name)
+            await asyncio.to_thread(self._environment.get_template, name)
 
     def text(self, template: str, values: Mapping[str, object]) -> str:
         """A template's text."""
