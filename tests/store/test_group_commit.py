@@ -87,23 +87,6 @@ async def test_a_lot_is_as_heavy_as_its_items_and_one_that_is_too_heavy_goes_alo
     assert group.waiting == 0
 
 
-async def test_so_many_transactions_run_at_once_as_are_allowed() -> None:
-    transactions = Transactions()
-    group = GroupCommit(transactions.commit, largest=100, at_once=2)
-    answers = [group.submit("a")]
-    await turn()
-    answers.append(group.submit("b"))
-    await turn()
-    answers += [group.submit(item) for item in "cd"]
-    await turn()
-    assert transactions.lots == [["a"], ["b"]]
-
-    transactions.allow(3)
-
-    assert await asyncio.gather(*answers) == list("ABCD")
-    assert transactions.lots == [["a"], ["b"], ["c", "d"]]
-
-
 async def test_an_error_reaches_all_of_its_lot_and_nobody_of_the_next() -> None:
     transactions = Transactions()
     group = GroupCommit(transactions.commit, largest=2)

@@ -25,8 +25,6 @@ from tracklayer.ports import Clock
 from tracklayer.store import GroupCommit, Queue
 from tracklayer.store.facts import Memory
 
-COMMITS = 2  # at once, on a database to which each statement is a way to go: one waits while the other is made
-
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How much may wait for a commit before callers are told to come again later."""
@@ -64,7 +62,7 @@ class Ingest:
         self._options = options
         self._queue = queue
         self._commits: GroupCommit[list[Candidate], list[Accepted]] = GroupCommit(
-            self._commit, largest=options.largest_commit, at_once=COMMITS if queue.shared else 1
+            self._commit, largest=options.largest_commit
         )
         self._waiting_bytes = 0
 
@@ -100,7 +98,6 @@ class Ingest:
         self._waiting_bytes += share * len(items)
         try:
             async with asyncio.timeout(self._options.patience):
-                # Its events stay together: of two transactions that run at once, either may be the first.
                 answers = await self._commits.submit(items, weight=len(items)) if items else []
         except TimeoutError as error:
             raise Unavailable(f"not stored within {self._options.patience:g} seconds; try again shortly") from error

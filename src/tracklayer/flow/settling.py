@@ -11,7 +11,6 @@ from tracklayer.ports import Clock
 from tracklayer.store import GroupCommit, Queue
 
 LARGEST = 500  # settlements in one commit
-COMMITS = 1
 SHOWN = 10  # ids in a log line
 STORE_PAUSE = 0.5  # seconds between tries while the store cannot commit
 
@@ -25,9 +24,7 @@ class Settling:
         self._metrics = metrics
         self._queue = queue
         self._clock = clock
-        self._commits: GroupCommit[Settlement, None] = GroupCommit(
-            self._commit, largest=LARGEST, at_once=COMMITS if queue.shared else 1
-        )
+        self._commits: GroupCommit[Settlement, None] = GroupCommit(self._commit, largest=LARGEST)
 
     async def settle(self, settlement: Settlement) -> None:
         """Return when it is durable. Raises what the store refuses it for, but never that the store is unavailable."""

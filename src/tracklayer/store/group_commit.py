@@ -29,17 +29,13 @@ class GroupCommit(Generic[Item, Answer]):
         commit: Callable[[list[Item]], Awaitable[Sequence[Answer | Exception]]],
         *,
         largest: int,
-        at_once: int = 1,
     ) -> None:
-        """`largest` bounds the weight of what one transaction takes, one item aside that is heavier by itself; so many
-        transactions run `at_once`.
-        """
+        """`largest` bounds the weight of what one transaction takes, one item aside that is heavier by itself."""
         self._commit = commit
         self._largest = largest
-        self._at_once = at_once
         self._queue: deque[_Waiting[Item, Answer]] = deque()
         self._weight = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -51,17 +47,14 @@ class GroupCommit(Generic[Item, Answer]):
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(item, weight, future))
         self._weight += weight
-        # A task that has ended is told of a moment later: whoever comes in between must not wait for it.
-        if sum(not task.done() for task in self._tasks) < self._at_once:
-            task = asyncio.create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
         return future
 
     async def drain(self) -> None:
         """Return when nothing waits any more."""
-        while running := [task for task in self._tasks if not task.done()]:
-            await asyncio.wait(running)
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         while self._queue:
