@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Mapping
 from itertools import count
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from tests.store.samples import LEASE, NOW, WINDOW, WORKER, WORKSPACE, acceptance, only_delivery, settlement
 from tracklayer.model.facts import FactKeys
 from tracklayer.model.profile import ProfileUpdate
+from tracklayer.model.work import Acceptance, NewDelivery
 from tracklayer.store import Database, Queue, open_database
 from tracklayer.store.facts import FactsReader, ProfileWriter
 
@@ -86,3 +88,31 @@ async def test_no_verb_reads_more_rows_than_it_is_about_however_many_there_are(d
     read = {table: rows - before[table] for table, rows in after.items() if rows > before[table]}
     assert sum(read.values()) >= 3 * FEW, read
     assert max(read.values()) <= 10 * FEW + BESIDE, read
+
+
+async def test_a_claim_of_users_in_order_reads_no_more_however_many_wait(database: Database) -> None:
+    queue = Queue(database, worker=WORKER, dedup_window=WINDOW)
+
+    async def wait(*names: str) -> None:
+        items = [acceptance(name) for name in names]
+        await queue.accept([replace(each, deliveries=tuple(_ordered(each))) for each in items])
+
+    async def claim() -> None:
+        claimed = await queue.claim("dst_1", FEW, now=NOW + 1, lease_until=NOW + LEASE)
+        assert len(claimed) == FEW
+        assert await queue.next_at("dst_1") is not None
+        assert await queue.settle([settlement(each.delivery_id) for each in claimed]) == []
+
+    await wait(*(f"few_{number}" for number in range(FEW + 1)))
+    await claim()
+    await wait(*(f"many_{number}" for number in range(MANY)))
+    before = await rows_read(database)
+    await claim()
+    after = await rows_read(database)
+    read = {table: rows - before[table] for table, rows in after.items() if rows > before[table]}
+    assert sum(read.values()) >= 3 * FEW, read
+    assert max(read.values()) <= 10 * FEW + BESIDE, read
+
+
+def _ordered(item: Acceptance) -> list[NewDelivery]:
+    return [replace(each, order_key=item.event.event_id) for each in item.deliveries]

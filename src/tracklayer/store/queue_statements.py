@@ -11,18 +11,23 @@ from tracklayer.model.delivery import DeliveryState
 from tracklayer.store.tables import PENDING, deliveries, events
 
 _EARLIER = deliveries.alias("earlier")
-_ITS_TURN = or_(
-    deliveries.c.order_key.is_(None),
-    ~select(_EARLIER.c.id)
+_FIRST = (
+    select(_EARLIER.c.position)
     .where(
         _EARLIER.c.destination_id == deliveries.c.destination_id,
         _EARLIER.c.order_key == deliveries.c.order_key,
-        _EARLIER.c.position < deliveries.c.position,
         text("earlier.state = 'pending'"),  # leased or not: what is being sent is not sent yet
     )
-    .exists(),
+    .order_by(_EARLIER.c.position)
+    .limit(1)
+    .scalar_subquery()
 )
-"""Whether nothing that came earlier for the same destination and user still waits."""
+_ITS_TURN = or_(deliveries.c.order_key.is_(None), deliveries.c.position == _FIRST)
+"""Whether nothing that came earlier for the same destination and user still waits.
+
+Asked for the first position, and not whether there is a lesser one: only one index has them in order, so a plan that
+was made while there was hardly anything takes that one, too.
+"""
 
 DUE_ONES = (
     select(
