@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.store.samples import remembered
 from tests.virtual_time import in_virtual_time
 from tests.world import World, running, status
 from tracklayer.errors import Unavailable
@@ -15,7 +16,6 @@ from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.event import decode_json
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.profile import ProfileUpdate
-from tracklayer.store.facts import ProfileWriter
 from tracklayer.store.history import DeliveryFilter
 from tracklayer.store.profiles import Profiles
 
@@ -30,8 +30,7 @@ async def says(world: World, state: str, *, user: str = "u_1", at: float | None 
     moment = world.clock.now() if at is None else at
     update = ProfileUpdate(user_key=user, consent={"ad_storage": state}, at=moment)
     database = world.service._database
-    writer = ProfileWriter(database)
-    await database.write(lambda connection: writer.write(connection, {world.workspace_id: [update]}))
+    await remembered(database, {world.workspace_id: [update]})
     return moment
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.store.samples import remembered
 from tests.virtual_time import in_virtual_time
 from tests.world import World, running
 from tracklayer.errors import Conflict, Invalid, NotFound
@@ -17,7 +18,7 @@ from tracklayer.operate.audiences import MOST, Audiences
 from tracklayer.pipeline.member import member_key
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.store.audiences import STEP
-from tracklayer.store.facts import FactsReader, ProfileWriter
+from tracklayer.store.facts import FactsReader
 
 KIM = "kim@example.com"
 
@@ -26,7 +27,7 @@ async def know(world: World, user: str, **traits: Any) -> None:
     """What identify says of a user."""
     database = world.service._database
     said = {world.workspace_id: [ProfileUpdate(user_key=user, traits=traits, at=world.clock.now())]}
-    await database.write(lambda connection: ProfileWriter(database).write(connection, said))
+    await remembered(database, said)
 
 
 async def segment(world: World, **fields: Any) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from tracklayer.errors import Unavailable
 from tracklayer.identity import first_id
@@ -13,9 +13,11 @@ from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import DestinationConfig, DestinationStatus, Transport
 from tracklayer.model.event import Event, Json, event_to_json
 from tracklayer.model.moment import rfc3339
+from tracklayer.model.profile import ProfileUpdate
 from tracklayer.model.records import DestinationRecord, VersionRecord
 from tracklayer.model.work import Acceptance, Attempt, KeptRequest, NewDelivery, Settlement
-from tracklayer.store import Queue
+from tracklayer.store import Database, Queue
+from tracklayer.store.facts import Memories
 from tracklayer.store.tables import deliveries
 
 NOW = 1_770_000_000.0
@@ -178,3 +180,15 @@ async def ended(queue: Queue, settlements: Sequence[Settlement]) -> None:
     take = update(deliveries).where(deliveries.c.id.in_(ids)).values(lease_owner=WORKER)
     await queue._database.write(lambda connection: connection.execute(take))
     assert set(await queue.settle(settlements)) <= {each for each in ids if "unknown" in each}
+
+
+def remember(database: Database, connection: Connection, said: Mapping[str, Sequence[ProfileUpdate]]) -> None:
+    """Keep what is said of users, by workspace, within a transaction."""
+    memory = Memories(database).within(connection)
+    memory.remember(said)
+    memory.write()
+
+
+async def remembered(database: Database, said: Mapping[str, Sequence[ProfileUpdate]]) -> None:
+    """The same in a transaction of its own."""
+    await database.write(lambda connection: remember(database, connection, said))

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from tests.store.samples import NOW, OTHER_WORKSPACE, WORKSPACE, event
+from tests.store.samples import NOW, OTHER_WORKSPACE, WORKSPACE, event, remember, remembered
 from tracklayer.model.facts import NO_FACTS, FactKeys, Facts, Group, fact_keys
 from tracklayer.model.profile import ProfileUpdate
 from tracklayer.pipeline.member import member_key
 from tracklayer.store import Database
-from tracklayer.store.facts import FactsReader, Memories, ProfileWriter
+from tracklayer.store.facts import FactsReader, Memories
 from tracklayer.store.tables import audience_members
 
 U1 = FactKeys(("u_1",), None, ())
@@ -25,11 +25,11 @@ class Known:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.reader, self.writer = FactsReader(database), ProfileWriter(database)
+        self.reader, self.memories = FactsReader(database), Memories(database)
 
     async def say(self, user_key: str, *, at: float = NOW, workspace: str = WORKSPACE, **said: Any) -> None:
         updates = {workspace: [ProfileUpdate(user_key=user_key, at=at, **said)]}
-        await self.database.write(lambda connection: self.writer.write(connection, updates))
+        await remembered(self.database, updates)
 
     async def of(self, keys: FactKeys, workspace: str = WORKSPACE) -> Facts:
         found = await self.database.write(lambda connection: self.reader.read(connection, {workspace: [keys]}))
@@ -105,7 +105,8 @@ async def test_a_list_of_addresses_names_the_user_whose_address_is_known(known: 
 
 async def test_a_batch_is_read_and_written_at_once_and_each_update_sees_the_one_before(known: Known) -> None:
     def work(connection: Connection) -> dict[tuple[str, FactKeys], Facts]:
-        known.writer.write(
+        remember(
+            known.database,
             connection,
             {
                 WORKSPACE: [
@@ -128,7 +129,7 @@ async def test_of_many_who_merge_into_the_same_profiles_at_once_nobody_is_forgot
     async def say(number: int) -> None:
         both = [ProfileUpdate(user_key=key, traits={f"t{number}": number}, at=NOW) for key in ("u_1", "u_2")]
         said = {WORKSPACE: both[:: 1 if number % 2 else -1]}
-        await known.database.write(lambda connection: known.writer.write(connection, said))
+        await remembered(known.database, said)
 
     await asyncio.gather(*map(say, range(20)))
     for key in ("u_1", "u_2"):
@@ -148,7 +149,7 @@ async def test_within_a_transaction_what_is_remembered_is_known_as_if_it_were_re
     ]
 
     def work(connection: Connection) -> Facts:
-        memory = Memories(known.database).within(connection)
+        memory = known.memories.within(connection)
         memory.facts({WORKSPACE: [U1]})
         memory.remember({WORKSPACE: updates})
         found = memory.facts({WORKSPACE: [U1]})[WORKSPACE, U1]
@@ -161,7 +162,7 @@ async def test_within_a_transaction_what_is_remembered_is_known_as_if_it_were_re
 
 async def test_a_transaction_that_fails_keeps_nothing(known: Known) -> None:
     def work(connection: Connection) -> None:
-        known.writer.write(connection, {WORKSPACE: [ProfileUpdate(user_key="u_1", traits={"a": 1}, at=NOW)]})
+        remember(known.database, connection, {WORKSPACE: [ProfileUpdate(user_key="u_1", traits={"a": 1}, at=NOW)]})
         raise LookupError
 
     with pytest.raises(LookupError):

@@ -13,12 +13,12 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import text
 
-from tests.store.samples import LEASE, NOW, WINDOW, WORKER, WORKSPACE, acceptance, only_delivery, settlement
+from tests.store.samples import LEASE, NOW, WINDOW, WORKER, WORKSPACE, acceptance, only_delivery, remembered, settlement
 from tracklayer.model.facts import FactKeys
 from tracklayer.model.profile import ProfileUpdate
 from tracklayer.model.work import Acceptance, NewDelivery
 from tracklayer.store import Database, Queue, open_database
-from tracklayer.store.facts import FactsReader, ProfileWriter
+from tracklayer.store.facts import FactsReader
 
 MANY = 2_000  # rows that nobody asks for
 FEW = 5  # that somebody does
@@ -39,14 +39,14 @@ class Verbs:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._queue = Queue(database, worker=WORKER, dedup_window=WINDOW)
-        self._reader, self._writer = FactsReader(database), ProfileWriter(database)
+        self._reader = FactsReader(database)
         self._numbers = count()
 
     async def run(self) -> None:
         names = [f"few_{next(self._numbers)}" for _ in range(FEW)]
         said = [ProfileUpdate(user_key=name, consent={"ad_storage": "denied"}, at=NOW) for name in names]
         for _ in range(2):  # of nobody, then of somebody
-            await self._database.write(lambda connection: self._writer.write(connection, {WORKSPACE: said}))
+            await remembered(self._database, {WORKSPACE: said})
         keys = [FactKeys((name,), None, (f"id:{name}",)) for name in names]
         await self._database.write(lambda connection: self._reader.read(connection, {WORKSPACE: keys}))
         items = [acceptance(name) for name in names]

@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.store.samples import NOW
+from tests.store.samples import NOW, remembered
 from tracklayer.model.profile import ProfileUpdate
 from tracklayer.store import Database
-from tracklayer.store.facts import ProfileWriter
 from tracklayer.store.profiles import Profiles
 
 
 async def remember(database: Database, user_key: str, at: float = NOW, workspace: str = "ws_1", **consent: str) -> None:
-    writer = ProfileWriter(database)
     update = ProfileUpdate(user_key=user_key, consent=consent or None, traits={"plan": "pro"}, at=at)
-    await database.write(lambda connection: writer.write(connection, {workspace: [update]}))
+    await remembered(database, {workspace: [update]})
 
 
 async def test_what_a_user_said_is_found_by_key_and_workspace(database: Database) -> None:

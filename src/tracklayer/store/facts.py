@@ -70,20 +70,6 @@ class FactsReader:
         return found
 
 
-class ProfileWriter:
-    """Keeps what events say of users."""
-
-    def __init__(self, database: Database) -> None:
-        self._profiles = ProfileRows(database)
-
-    def write(self, connection: Connection, updates: Mapping[str, Sequence[ProfileUpdate]]) -> None:
-        """Merge `updates` (by workspace, in the order of their events) into what is kept; what says nothing new
-        writes nothing."""
-        users = Users(connection, self._profiles)
-        users.merge(updates)
-        users.write()
-
-
 class Memory:
     """What is known of users, within one transaction: what is remembered here is known from then on, and `write`
     stores it. Each profile is read and written once, however many events are of the same user.
