@@ -25,7 +25,7 @@ class FactsReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._profiles = ProfileRows(database)
+        self.profiles = ProfileRows(database)
         self._select_members = database.statement(
             database.look_up(
                 select(audience_members.c.member, audience_members.c.audience).where(
@@ -38,7 +38,7 @@ class FactsReader:
 
     def read(self, connection: Connection, wanted: Mapping[str, Collection[FactKeys]]) -> FactsOf:
         """The facts of users by workspace, at most three queries for each; of whom nothing is known, `NO_FACTS`."""
-        return self.of_those(Users(connection, self._profiles), wanted)
+        return self.of_those(Users(connection, self.profiles), wanted)
 
     async def of(self, workspace_id: str, keys: FactKeys) -> Facts:
         """The facts of one user, as committed. Raises `Unavailable`."""
@@ -75,9 +75,9 @@ class Memory:
     stores it. Each profile is read and written once, however many events are of the same user.
     """
 
-    def __init__(self, connection: Connection, reader: FactsReader, profiles: ProfileRows) -> None:
+    def __init__(self, connection: Connection, reader: FactsReader) -> None:
         self._reader = reader
-        self._users = Users(connection, profiles)
+        self._users = Users(connection, reader.profiles)
 
     def facts(self, wanted: Mapping[str, Collection[FactKeys]]) -> FactsOf:
         """See `FactsReader.read`."""
@@ -97,11 +97,10 @@ class Memories:
 
     def __init__(self, database: Database) -> None:
         self._reader = FactsReader(database)
-        self._profiles = ProfileRows(database)
 
     def within(self, connection: Connection) -> Memory:
         """Of the transaction of `connection`."""
-        return Memory(connection, self._reader, self._profiles)
+        return Memory(connection, self._reader)
 
 
 def _members(keys: FactKeys, users: Mapping[str, KnownUser]) -> Collection[str]:
