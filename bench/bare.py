@@ -5,7 +5,7 @@ An operator can switch most of that step off, but not the memory of consent; thi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tracklayer.cli import main
 from tracklayer.flow.completing import Completing
@@ -14,9 +14,12 @@ from tracklayer.model.work import Candidate
 from tracklayer.store.facts import Memory
 
 
-def untouched(_completing: Completing, items: Sequence[Candidate], _memory: Memory) -> list[Event]:
-    """The events of `items`, as normalization made them."""
-    return [item.event for item in items]
+def untouched(
+    _completing: Completing, items: Sequence[Candidate], _memory: Memory, then: Callable[[Candidate, Event], None]
+) -> None:
+    """Hand the events of `items` on as normalization made them."""
+    for item in items:
+        then(item, item.event)
 
 
 if __name__ == "__main__":

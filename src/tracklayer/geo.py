@@ -5,7 +5,6 @@ https://maxmind.github.io/MaxMind-DB/ describes the format, and MaxMind's "GeoIP
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,10 +13,11 @@ import maxminddb
 from maxminddb.types import Record
 
 from tracklayer.errors import Invalid
+from tracklayer.model.event import Json
 
 REMEMBERED = 8192  # addresses
 
-_NOWHERE: Mapping[str, str] = {}
+_NOWHERE: dict[str, Json] = {}
 
 
 class GeoFile:
@@ -43,9 +43,9 @@ class GeoFile:
         """Let go of the file."""
         self._reader.close()
 
-    def _place(self, address: str) -> Mapping[str, str]:
+    def _place(self, address: str) -> dict[str, Json]:
         """Country (ISO 3166-1), region (ISO 3166-2 without the country), city (in English), postal code, time zone:
-        what is known of an address; nothing for what is none. To be copied. Raises where the file is damaged."""
+        what is known of an address; nothing for what is none. Not to be changed. Raises where the file is damaged."""
         try:
             parsed = ip_address(address)
             record = self._reader.get(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -32,8 +32,8 @@ class Known:
         await remembered(self.database, updates)
 
     async def of(self, keys: FactKeys, workspace: str = WORKSPACE) -> Facts:
-        found = await self.database.write(lambda connection: self.reader.read(connection, {workspace: [keys]}))
-        return found[workspace, keys]
+        (found,) = await self.database.write(lambda connection: self.reader.read(connection, workspace, [keys]))
+        return found
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ async def test_a_list_of_addresses_names_the_user_whose_address_is_known(known: 
 
 
 async def test_a_batch_is_read_and_written_at_once_and_each_update_sees_the_one_before(known: Known) -> None:
-    def work(connection: Connection) -> dict[tuple[str, FactKeys], Facts]:
+    def work(connection: Connection) -> list[Facts]:
         remember(
             known.database,
             connection,
@@ -116,13 +116,11 @@ async def test_a_batch_is_read_and_written_at_once_and_each_update_sees_the_one_
                 ]
             },
         )
-        return known.reader.read(connection, {WORKSPACE: [U1, FactKeys(("u_2",), None, ())], OTHER_WORKSPACE: []})
+        assert known.reader.read(connection, OTHER_WORKSPACE, []) == []
+        return known.reader.read(connection, WORKSPACE, [U1, FactKeys(("u_2",), None, ()), U1])
 
     found = await known.database.write(work)
-    assert {keys.users[0]: facts.traits for (_, keys), facts in found.items()} == {
-        "u_1": {"a": 1, "b": 2},
-        "u_2": {"c": 3},
-    }
+    assert [facts.traits for facts in found] == [{"a": 1, "b": 2}, {"c": 3}, {"a": 1, "b": 2}]
 
 
 async def test_of_many_who_merge_into_the_same_profiles_at_once_nobody_is_forgotten(known: Known) -> None:
@@ -150,9 +148,9 @@ async def test_within_a_transaction_what_is_remembered_is_known_as_if_it_were_re
 
     def work(connection: Connection) -> Facts:
         memory = known.memories.within(connection)
-        memory.facts({WORKSPACE: [U1]})
+        memory.facts(WORKSPACE, [U1])
         memory.remember({WORKSPACE: updates})
-        found = memory.facts({WORKSPACE: [U1]})[WORKSPACE, U1]
+        (found,) = memory.facts(WORKSPACE, [U1])
         memory.write()
         return found
 

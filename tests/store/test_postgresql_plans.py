@@ -48,7 +48,7 @@ class Verbs:
         for _ in range(2):  # of nobody, then of somebody
             await remembered(self._database, {WORKSPACE: said})
         keys = [FactKeys((name,), None, (f"id:{name}",)) for name in names]
-        await self._database.write(lambda connection: self._reader.read(connection, {WORKSPACE: keys}))
+        await self._database.write(lambda connection: self._reader.read(connection, WORKSPACE, keys))
         items = [acceptance(name) for name in names]
         await self._queue.accept(items)
         assert all(answer.duplicate for answer in await self._queue.accept(items))

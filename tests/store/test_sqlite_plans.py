@@ -261,8 +261,8 @@ async def test_a_search_for_events_walks_the_index_that_narrows_most(
 async def test_what_is_known_of_users_and_who_is_on_a_list_is_searched_by_key(
     path: Path, database: Database, statements: list[str]
 ) -> None:
-    keys = {WORKSPACE: [FactKeys(("u_1",), "acme", ("id:u_1",))]}
-    await database.write(lambda connection: FactsReader(database).read(connection, keys))
+    keys = [FactKeys(("u_1",), "acme", ("id:u_1",))]
+    await database.write(lambda connection: FactsReader(database).read(connection, WORKSPACE, keys))
     store = AudienceStore(database)
     await store.members(WORKSPACE, "vip", limit=50, after="id:u_1")
     await store.listed(WORKSPACE, "vip", ["id:u_1"])

@@ -120,8 +120,7 @@ class Ingest:
             for item in made:  # the database asks for the transaction once more
                 self._unreserve(item)
             made.clear()
-            events = self._completing.complete(new, memory)
-            made.extend(self._acceptance(item, event) for item, event in zip(new, events, strict=True))
+            self._completing.complete(new, memory, lambda item, event: made.append(self._acceptance(item, event)))
             return made
 
         try:

@@ -57,18 +57,20 @@ def consent_keys(user_data: Mapping[str, Json]) -> tuple[str, ...]:
     return (*surest, str(anonymous_id))
 
 
-def joined_consent(known: Sequence[Mapping[str, tuple[str, float]]]) -> dict[str, tuple[str, float]]:
+def joined_consent(known: Sequence[dict[str, tuple[str, float]]]) -> dict[str, tuple[str, float]]:
     """The consent of one user out of what is kept under the user's keys, the surest first.
 
     What a later key knows fills in what an earlier one does not, and its denial counts where it is newer; its grant
-    does not, for a browser may be shared.
+    does not, for a browser may be shared. The answer is not to be changed: it may be one of `known`.
     """
     if not known:
         return {}
-    joined = dict(known[0])
-    for consent in known[1:]:
-        if consent == known[0]:  # it was said under both keys, as it mostly is
-            continue
+    first = known[0]
+    others = [consent for consent in known[1:] if consent is not first and consent != first]
+    if not others:  # it was said under both keys, as it mostly is
+        return first
+    joined = dict(first)
+    for consent in others:
         for category, (state, at) in consent.items():
             before = joined.get(category)
             if before is None or (state == "denied" and at >= before[1]):

@@ -10,7 +10,7 @@ import msgspec
 from tracklayer.catalog import Catalog
 from tracklayer.errors import Conflict, Invalid, NotFound, at
 from tracklayer.flow.enriching import Enriching
-from tracklayer.model.event import Event, Json
+from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.facts import fact_keys, member_keys
 from tracklayer.model.records import Audience, Member
 from tracklayer.operate.audit import Audit
@@ -156,7 +156,7 @@ class Audiences:
             return Belonging(member=False, reason="the workspace's rules switch audiences off", steps=[])
         if audience.rule is None:
             return _on_list(name in facts.audiences, enriched.user_data)
-        fields = rule_fields(enriched, facts)
+        fields = rule_fields(event_fields(enriched), facts)
         fields["segment"] = sorted({*event.segment, *tenant.audiences.static.intersection(facts.audiences)})
         steps = tenant.audiences.rules[name].explain(
             fields if told is None else {field: fields[field] if field in told else None for field in fields}

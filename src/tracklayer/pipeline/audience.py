@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tracklayer.errors import Invalid
-from tracklayer.model.event import Event, Json, event_fields
+from tracklayer.model.event import Json
 from tracklayer.model.facts import Facts
 from tracklayer.pipeline.filter import MAX_DEPTH, ROOTS, Filter, compile_filter
 from tracklayer.pipeline.route import RouteTable
@@ -34,9 +34,13 @@ class Audiences:
         `fields` are the event's, with `traits` beside them; `listed` are the lists that name the user. Rules see as
         `segment` what was sent and the lists. Where there are more than `MAX_SEGMENTS`, what was sent stays.
         """
-        names = list(dict.fromkeys((*fields["segment"], *sorted(self.static.intersection(listed)))))
-        if self.rules:
-            names = list(dict.fromkeys((*names, *self.table.route({**fields, "segment": names}))))
+        names = fields["segment"]
+        if listed or len(names) > 1:
+            names = list(dict.fromkeys((*names, *sorted(self.static.intersection(listed)))))
+            fields = {**fields, "segment": names}
+        matching = self.table.route(fields)
+        if matching:
+            names = list(dict.fromkeys((*names, *matching)))
         return sorted(names[:MAX_SEGMENTS])
 
 
@@ -58,8 +62,12 @@ def compile_rule(rule: Mapping[str, Json], *, max_depth: int = MAX_DEPTH) -> Fil
     return compiled
 
 
-def rule_fields(event: Event, facts: Facts) -> dict[str, Json]:
-    """What rules see: an event's fields, and `traits` beside them."""
-    fields, said = event_fields(event), event.context.get("traits")
-    fields["traits"] = {**facts.traits, **said} if isinstance(said, dict) else facts.traits
+def rule_fields(fields: dict[str, Json], facts: Facts) -> dict[str, Json]:
+    """What rules see: an event's `fields` (see `event_fields`), which gets `traits` beside them."""
+    said = fields["context"].get("traits")
+    if isinstance(said, dict):
+        # Where enriching has filled them in, all that is known is among them.
+        fields["traits"] = said if facts.traits.keys() <= said.keys() else {**facts.traits, **said}
+    else:
+        fields["traits"] = facts.traits
     return fields

@@ -37,17 +37,13 @@ LONGEST_QUERY = 8192  # characters that are looked at
 LONGEST_VALUE = 500  # characters; a longer value is none, for half of an id is another id
 
 _NAMES = frozenset((*UTM, *CLICK_IDS))
-_TELLING = ("utm_", "id", "epik")  # one of them is in each of the names
 
 
 class Origin(NamedTuple):
     """Where a visit came from: the fields of `context.campaign` and `context.click_ids`; empty where it is unsaid."""
 
-    campaign: dict[str, str]
-    click_ids: dict[str, str]
-
-
-_UNSAID = Origin({}, {})
+    campaign: dict[str, Json]
+    click_ids: dict[str, Json]
 
 
 def page_query(context: Mapping[str, Json], properties: Mapping[str, Json]) -> str:
@@ -71,17 +67,16 @@ def read_origin(query: str) -> Origin:
     Names are read in any case, the first of several values counts, and an empty one, one with control characters and
     one that is too long count as none.
     """
-    query = query[:LONGEST_QUERY]
-    lowered = query.lower()
-    if not any(mark in lowered for mark in _TELLING):
-        return _UNSAID
-    origin = Origin({}, {})
-    for part in query.split("&"):
+    campaign: dict[str, Json] = {}
+    click_ids: dict[str, Json] = {}
+    for part in query[:LONGEST_QUERY].split("&"):
         name, _, raw = part.partition("=")
         name = name.lower()
         if name in _NAMES:
             value = (unquote_plus(raw) if "%" in raw or "+" in raw else raw).strip()
             if value and len(value) <= LONGEST_VALUE and value.isprintable():
-                into, key = (origin.campaign, UTM[name]) if name in UTM else (origin.click_ids, name)
-                into.setdefault(key, value)
-    return origin
+                if name in UTM:
+                    campaign.setdefault(UTM[name], value)
+                else:
+                    click_ids.setdefault(name, value)
+    return Origin(campaign, click_ids)

@@ -42,8 +42,7 @@ class Standing(NamedTuple):
     at: float | None = None  # unix seconds, when it was said; None of a default
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """Everything that is known of a user's consent when an event comes in."""
 
     standings: dict[str, Standing]
@@ -59,20 +58,18 @@ class Resolved:
         """For `context.consent`: `by` and `at`; where categories differ, `by` is "mixed" and `categories` has each."""
         told: dict[tuple[str, float | None], dict[str, Json]] = {}
         each: dict[str, Json] = {}
+        maker, newest, written = "", None, None
         for category, (_, by, at) in self.standings.items():
             source = told.get((by, at))
             if source is None:
-                source = told[by, at] = {"by": by, "at": None if at is None else _written(at)}
+                source = told[by, at] = {"by": by, "at": None if at is None else rfc3339(at)}
+                maker = by if maker in ("", by) else "mixed"
+                if at is not None and (newest is None or at > newest):
+                    newest, written = at, source["at"]
             each[category] = source
         if len(told) < 2:
             return next(iter(told.values()), {})
-        makers = {by for by, _ in told}
-        times = [at for _, at in told if at is not None]
-        return {
-            "by": makers.pop() if len(makers) == 1 else "mixed",
-            "at": _written(max(times)) if times else None,
-            "categories": each,
-        }
+        return {"by": maker, "at": written, "categories": each}
 
 
 def resolve_consent(
@@ -89,12 +86,13 @@ def resolve_consent(
     `given` is the event's own consent and `signals` what its context tells, both said at `at` (unix seconds);
     `defaults` are those of the user's region (see `consent_defaults`).
     """
-    said = strictest(given, signals, dict.fromkeys(AD_CATEGORIES, "denied") if gpc else {})
-    by_event = {"denied": Standing("denied", "event", at), "granted": Standing("granted", "event", at)}
-    standings = {
-        category: Standing(state, "gpc", at) if gpc and category in AD_CATEGORIES else by_event[state]
-        for category, state in said.items()
-    }
+    said = dict(given)
+    if signals or gpc:
+        said = strictest(said, signals, dict.fromkeys(AD_CATEGORIES, "denied") if gpc else {})
+    by_event = {state: Standing(state, "event", at) for state in said.values()}
+    standings = {category: by_event[state] for category, state in said.items()}
+    if gpc:
+        standings |= dict.fromkeys(AD_CATEGORIES, Standing("denied", "gpc", at))
     for category, (state, region) in defaults.items():
         if category not in standings:
             standings[category] = _by_default(state, region)
@@ -206,12 +204,14 @@ def _heard(standings: dict[str, Standing], remembered: Remembered) -> dict[str, 
     """`standings` with what is remembered, where that is to be heard."""
     if not remembered:
         return standings
-    heard = dict(standings)
+    news: dict[str, Standing] = {}
     for category, (state, at) in remembered.items():
-        known = heard.get(category)
-        if state in ("granted", "denied") and (known is None or _overrules(state, at, known)):
-            heard[category] = Standing("denied" if state == "denied" else "granted", "profile", at)
-    return heard
+        known = standings.get(category)
+        if known is not None and known.state == state and known.at is not None:
+            continue  # it says the same, as it mostly does
+        if state in ("granted", "denied") and _counts(state, at, known):
+            news[category] = Standing("denied" if state == "denied" else "granted", "profile", at)
+    return {**standings, **news} if news else standings
 
 
 @lru_cache(maxsize=1_024)
@@ -219,12 +219,10 @@ def _by_default(state: ConsentState, region: str) -> Standing:
     return Standing(state, f"default:{region}")
 
 
-def _overrules(state: str, at: float, known: Standing) -> bool:
-    """Whether what is remembered counts over what stands on the event."""
-    if known.at is None:  # only a default
+def _counts(state: str, at: float, known: Standing | None) -> bool:
+    """Whether what is remembered counts over what stands on the event and says something else."""
+    if known is None or known.at is None:  # nothing, or only a default
         return True
-    if state == known.state:
-        return False
     return at >= known.at if state == "denied" else known.by == "profile" and at > known.at
 
 
@@ -260,6 +258,4 @@ def _plain(consent: Mapping[str, Json]) -> States:
     }
 
 
-# The same again and again: when all of a batch was received, and when a user said what is remembered.
-_moment_of = lru_cache(maxsize=1_024)(parse_rfc3339)
-_written = lru_cache(maxsize=8_192)(rfc3339)
+_moment_of = lru_cache(maxsize=1_024)(parse_rfc3339)  # the same again and again: when all of a batch was received

@@ -76,7 +76,9 @@ def says_gpc(context: Mapping[str, Json]) -> bool:
     extra = context.get("extra")
     places = (context, extra) if type(extra) is dict else (context,)
     said = [place[name] for place in places for name in _GPC if name in place]
-    return any(each is True or (type(each) in (int, str) and str(each).lower() in ("1", "true")) for each in said)
+    return bool(said) and any(
+        each is True or (type(each) in (int, str) and str(each).lower() in ("1", "true")) for each in said
+    )
 
 
 def strictest(*said: Mapping[str, ConsentState]) -> States:

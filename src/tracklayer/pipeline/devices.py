@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 from ua_parser import OS, Device, Parser, Result, UserAgent
 from ua_parser.loaders import load_builtins
 from ua_parser.regex import Resolver
+
+from tracklayer.model.event import Json
 
 LONGEST = 1024  # characters; a longer text is no browser's
 REMEMBERED = 8192  # user agents: reading one takes 25 µs, remembering 0.1 µs
@@ -17,11 +19,11 @@ _DESKTOPS = frozenset(("Windows", "Mac OS X", "Linux", "Ubuntu", "Fedora", "Debi
 
 
 class UserAgentFacts(NamedTuple):
-    """The fields of `context.device`, `context.os` and `context.browser`; only what is known. To be copied."""
+    """The fields of `context.device`, `context.os` and `context.browser`; only what is known. Not to be changed."""
 
-    device: Mapping[str, str]  # family, brand, model, type ("mobile", "tablet", "desktop", "tv", "bot")
-    os: Mapping[str, str]  # family, version
-    browser: Mapping[str, str]  # family, version
+    device: dict[str, Json]  # family, brand, model, type ("mobile", "tablet", "desktop", "tv", "bot")
+    os: dict[str, Json]  # family, version
+    browser: dict[str, Json]  # family, version
 
 
 ReadUserAgent = Callable[[str], UserAgentFacts]
@@ -42,7 +44,7 @@ def _read(text: str) -> UserAgentFacts:
     return UserAgentFacts(_device(parsed, text), _system(parsed.os), _browser(parsed.user_agent))
 
 
-def _device(parsed: Result, text: str) -> dict[str, str]:
+def _device(parsed: Result, text: str) -> dict[str, Json]:
     device = parsed.device or Device("")
     kind = _kind(parsed, text)
     found = {"family": device.family, "brand": device.brand, "model": device.model, "type": kind}
@@ -63,19 +65,19 @@ def _kind(parsed: Result, text: str) -> str | None:
     return "desktop" if system in _DESKTOPS else None
 
 
-def _system(system: OS | None) -> dict[str, str]:
+def _system(system: OS | None) -> dict[str, Json]:
     if system is None:
         return {}
     return _named(system.family, system.major, system.minor, system.patch)
 
 
-def _browser(browser: UserAgent | None) -> dict[str, str]:
+def _browser(browser: UserAgent | None) -> dict[str, Json]:
     if browser is None:
         return {}
     return _named(browser.family, browser.major, browser.minor, browser.patch)
 
 
-def _named(family: str, *numbers: str | None) -> dict[str, str]:
+def _named(family: str, *numbers: str | None) -> dict[str, Json]:
     """The family, and its version up to the first part that is not known."""
     known: list[str] = []
     for number in numbers:

@@ -14,6 +14,8 @@ EEA = frozenset(_EEA.split())
 EVERYWHERE = "*"
 LONGEST = 40  # characters of what names a country or a part of it
 
+_NONE: Mapping[str, ConsentState] = {}
+
 
 def consent_defaults(
     defaults: Mapping[str, Mapping[str, ConsentState]], user_data: Mapping[str, Json], context: Mapping[str, Json]
@@ -22,9 +24,8 @@ def consent_defaults(
     found: dict[str, tuple[ConsentState, str]] = {}
     if defaults:
         for region in regions(user_data, context):
-            if region in defaults:
-                for category, state in defaults[region].items():
-                    found.setdefault(category, (state, region))
+            for category, state in defaults.get(region, _NONE).items():
+                found.setdefault(category, (state, region))
     return found
 
 

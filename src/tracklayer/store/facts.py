@@ -13,10 +13,6 @@ from tracklayer.store.database import Database
 from tracklayer.store.known_users import STRANGER, KnownUser, ProfileRows, Users
 from tracklayer.store.tables import audience_members
 
-FactsOf: TypeAlias = dict[tuple[str, FactKeys], Facts]
-"""(workspace id, keys) → facts; for every key that was asked for."""
-
-
 _NO_LIST = frozenset[str]()
 
 
@@ -36,32 +32,28 @@ class FactsReader:
             )
         )
 
-    def read(self, connection: Connection, wanted: Mapping[str, Collection[FactKeys]]) -> FactsOf:
-        """The facts of users by workspace, at most three queries for each; of whom nothing is known, `NO_FACTS`."""
-        return self.of_those(Users(connection, self.profiles), wanted)
+    def read(self, connection: Connection, workspace_id: str, wanted: Sequence[FactKeys]) -> list[Facts]:
+        """The facts of users in the order of `wanted`, in at most three queries; of strangers `NO_FACTS`."""
+        return self.of_those(Users(connection, self.profiles), workspace_id, wanted)
 
     async def of(self, workspace_id: str, keys: FactKeys) -> Facts:
         """The facts of one user, as committed. Raises `Unavailable`."""
-        found = await self._database.read(lambda connection: self.read(connection, {workspace_id: [keys]}))
-        return found[workspace_id, keys]
-
-    def of_those(self, known: Users, wanted: Mapping[str, Collection[FactKeys]]) -> FactsOf:
-        """As `read`, out of what a transaction knows already; what it does not is read."""
-        found: FactsOf = {}
-        for workspace_id, keys in wanted.items():
-            users = known.get(workspace_id, {user for each in keys for user in each.users})
-            named = {each.group for each in keys if each.group}
-            named |= {user.kept.group[0] for user in users.values() if user.kept.group}
-            groups = known.get(workspace_id, {GROUP + group_id for group_id in named})
-            members = [_members(each, users) for each in keys]
-            audiences = self._audiences(known.connection, workspace_id, {key for of in members for key in of})
-            for each, names in zip(keys, members, strict=True):
-                lists = [audiences[key] for key in names if key in audiences]
-                listed = frozenset[str]().union(*lists) if lists else _NO_LIST
-                found[workspace_id, each] = _facts(each, users, groups, listed)
+        (found,) = await self._database.read(lambda connection: self.read(connection, workspace_id, [keys]))
         return found
 
+    def of_those(self, known: Users, workspace_id: str, wanted: Sequence[FactKeys]) -> list[Facts]:
+        """As `read`, out of what a transaction knows already; what it does not is read."""
+        asked = {user for keys in wanted for user in keys.users}
+        users = known.get(workspace_id, asked)
+        named = {keys.group for keys in wanted if keys.group}
+        named |= {user.kept.group[0] for key in asked if (user := users[key]) is not None and user.kept.group}
+        groups = known.get(workspace_id, {GROUP + group_id for group_id in named}) if named else users
+        members = [_members(keys, users) for keys in wanted]
+        audiences = self._audiences(known.connection, workspace_id, {key for of in members for key in of})
+        return [_facts(keys, users, groups, _lists(of, audiences)) for keys, of in zip(wanted, members, strict=True)]
+
     def _audiences(self, connection: Connection, workspace_id: str, members: Collection[str]) -> dict[str, set[str]]:
+        """By member; those whom no list names are not among them."""
         found: dict[str, set[str]] = {}
         if members:
             parameters = {"in_workspace": workspace_id, "keys": self._database.many(members)}
@@ -79,9 +71,9 @@ class Memory:
         self._reader = reader
         self._users = Users(connection, reader.profiles)
 
-    def facts(self, wanted: Mapping[str, Collection[FactKeys]]) -> FactsOf:
+    def facts(self, workspace_id: str, wanted: Sequence[FactKeys]) -> list[Facts]:
         """See `FactsReader.read`."""
-        return self._reader.of_those(self._users, wanted)
+        return self._reader.of_those(self._users, workspace_id, wanted)
 
     def remember(self, updates: Mapping[str, Sequence[ProfileUpdate]]) -> None:
         """Merge `updates`, by workspace and in the order of their events, into what is known."""
@@ -103,30 +95,33 @@ class Memories:
         return Memory(connection, self._reader)
 
 
-def _members(keys: FactKeys, users: Mapping[str, KnownUser]) -> Collection[str]:
+_Profiles: TypeAlias = Mapping[str, KnownUser | None]
+
+
+def _members(keys: FactKeys, users: _Profiles) -> Collection[str]:
     """By what lists may name a user; the e-mail address may be known although the event does not tell it."""
     if keys.members is None:
         return ()
-    user = users.get(keys.users[0]) if keys.users else None
+    user = users[keys.users[0]] if keys.users else None
     if user is None or user.kept.member is None or any(key.startswith(BY_EMAIL) for key in keys.members):
         return keys.members
     return (*keys.members, user.kept.member)
 
 
-def _facts(
-    keys: FactKeys,
-    users: Mapping[str, KnownUser],
-    groups: Mapping[str, KnownUser],
-    listed: frozenset[str],
-) -> Facts:
-    known = [users[key] for key in keys.users if key in users]
-    user = users.get(keys.users[0], STRANGER) if keys.users else STRANGER
+def _lists(members: Collection[str], audiences: Mapping[str, set[str]]) -> frozenset[str]:
+    lists = [audiences[key] for key in members if key in audiences] if audiences else ()
+    return _NO_LIST.union(*lists) if lists else _NO_LIST
+
+
+def _facts(keys: FactKeys, users: _Profiles, groups: _Profiles, listed: frozenset[str]) -> Facts:
+    known = [each for key in keys.users if (each := users[key]) is not None]
+    user = (users[keys.users[0]] if keys.users else None) or STRANGER
     group_id = keys.group or (user.kept.group[0] if user.kept.group else None)
     if group_id is None and not listed and not known:
         return NO_FACTS
     group = None
     if group_id is not None:
-        group = Group(id=group_id, traits=dict(groups.get(GROUP + group_id, STRANGER).kept.known))
+        group = Group(id=group_id, traits=dict((groups[GROUP + group_id] or STRANGER).kept.known))
     return Facts(
         traits=user.kept.known,
         group=group,

@@ -71,47 +71,49 @@ class Users:
     def __init__(self, connection: Connection, profiles: ProfileRows) -> None:
         self.connection = connection
         self._profiles = profiles
-        self._known: dict[_Key, KnownUser | None] = {}  # None: there is none
+        self._known: dict[str, dict[str, KnownUser | None]] = {}  # by workspace, then by key; None: there is none
         self._held: set[_Key] = set()
         self._changed: dict[_Key, Profile] = {}
 
-    def get(self, workspace_id: str, keys: Collection[str]) -> dict[str, KnownUser]:
-        """Those that there are."""
-        missing = [key for key in keys if (workspace_id, key) not in self._known]
+    def get(self, workspace_id: str, keys: Iterable[str]) -> Mapping[str, KnownUser | None]:
+        """What is known by now in that workspace, of all of `keys` and of whom was asked before; None: nothing is."""
+        known = self._known.setdefault(workspace_id, {})
+        missing = [key for key in keys if key not in known]
         if missing:
-            self._learn(workspace_id, missing, self._profiles.read(self.connection, workspace_id, missing))
-        found = {key: self._known[workspace_id, key] for key in keys}
-        return {key: known for key, known in found.items() if known is not None}
+            self._learn(known, missing, self._profiles.read(self.connection, workspace_id, missing))
+        return known
 
     def merge(self, updates: Mapping[str, Sequence[ProfileUpdate]]) -> None:
         """Change what is known by what is said."""
         for workspace_id, said in sorted(updates.items()):
-            self._hold(workspace_id, {each.user_key for each in said})
+            known = self._hold(workspace_id, {each.user_key for each in said})
             for update in said:
-                key = (workspace_id, update.user_key)
-                known = self._known[key]
-                before = _NOBODY if known is None else known.profile
+                user = known[update.user_key]
+                before = _NOBODY if user is None else user.profile
                 after = merge_profile(before, update)
                 if after is not before:
-                    self._changed[key] = after
-                    self._known[key] = _as_known(after, known)
+                    self._changed[workspace_id, update.user_key] = after
+                    known[update.user_key] = _as_known(after, user)
 
     def write(self) -> None:
         """Store what has changed."""
         self._profiles.write(self.connection, (_row(*key, self._changed[key]) for key in sorted(self._changed)))
 
-    def _hold(self, workspace_id: str, keys: Collection[str]) -> None:
+    def _hold(self, workspace_id: str, keys: Collection[str]) -> dict[str, KnownUser | None]:
         if not self._profiles.shared:
             self.get(workspace_id, keys)
-            return
+            return self._known[workspace_id]
+        known = self._known.setdefault(workspace_id, {})
         loose = [key for key in keys if (workspace_id, key) not in self._held]
         if loose:
-            self._learn(workspace_id, loose, self._profiles.hold(self.connection, workspace_id, loose))
+            self._learn(known, loose, self._profiles.hold(self.connection, workspace_id, loose))
             self._held.update((workspace_id, key) for key in loose)
+        return known
 
-    def _learn(self, workspace_id: str, keys: Iterable[str], found: Mapping[str, KnownUser]) -> None:
+    @staticmethod
+    def _learn(known: dict[str, KnownUser | None], keys: Iterable[str], found: Mapping[str, KnownUser]) -> None:
         for key in keys:
-            self._known[workspace_id, key] = found.get(key)
+            known[key] = found.get(key)
 
 
 class ProfileRows:
@@ -172,7 +174,10 @@ def _known(traits: bytes | None, consent: bytes | None) -> KnownUser:
     kept = STRANGER.kept
     if traits:
         kept = _remembered(traits) if len(traits) <= LARGEST_REMEMBERED else _kept(traits)
-    return KnownUser(kept, _decode_consent(consent) if consent else {})
+    said = STRANGER.consent
+    if consent:
+        said = _remembered_consent(consent) if len(consent) <= LARGEST_REMEMBERED else _decode_consent(consent)
+    return KnownUser(kept, said)
 
 
 def _kept(traits: bytes) -> Kept:
@@ -193,6 +198,7 @@ def _as_known(profile: Profile, before: KnownUser | None) -> KnownUser:
 
 
 _remembered = lru_cache(maxsize=REMEMBERED)(_kept)
+_remembered_consent = lru_cache(maxsize=REMEMBERED)(_decode_consent)
 
 
 def _row(workspace_id: str, key: str, profile: Profile) -> dict[str, object]:
