@@ -22,6 +22,7 @@ from tracklayer.store.schema import MIGRATIONS
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[Connection], T]
+Core: TypeAlias = Insert | Select[Any] | CompoundSelect[Any] | Update | Delete
 Upsert: TypeAlias = sqlite.Insert | postgresql.Insert
 
 
@@ -131,7 +132,7 @@ class Database(ABC):
     async def close(self) -> None:
         """Close every connection, once the transactions that run have ended."""
 
-    def statement(self, core: Insert | Select[Any] | CompoundSelect[Any] | Update | Delete, *names: str) -> Statement:
+    def statement(self, core: Core, *names: str) -> Statement:
         """`core` with the parameters `names`, compiled for this database once and for all."""
         return Statement(core.compile(dialect=self.dialect, column_keys=names or None), self.storable)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -42,10 +42,12 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from tracklayer.errors import Unavailable
-from tracklayer.store.database import Database, Statement, Work
+from tracklayer.store.array_text import ArrayText, array
+from tracklayer.store.database import Core, Database, Statement, Work
 from tracklayer.store.schema import MIGRATIONS, upgrade
 
 CONNECTIONS = 8  # of one process, at most, beside the one that listens
@@ -214,12 +216,26 @@ class PostgresDatabase(Database):
 
     def row_of(self, **types: TypeEngine[Any]) -> Mapping[str, ColumnElement[Any]]:
         """Arrays, one a column: a statement of its own for each row costs several times what its work does."""
-        arrays = [bindparam(name, type_=ARRAY(_plain(type_))) for name, type_ in types.items()]
+        arrays = [array(name, type_) for name, type_ in types.items()]
         return dict(func.unnest(*arrays).table_valued(*types).render_derived().c)
+
+    def statement(self, core: Core, *names: str) -> Statement:
+        """See `Database`."""
+        compiled = core.compile(dialect=self.dialect, column_keys=names or None)
+        return Statement(compiled, self._storing(compiled))
 
     def rows_statement(self, core: Insert | Update | Delete) -> Statement:
         """See `Database`."""
-        return _RowsStatement(core.compile(dialect=self.dialect), self.storable)
+        compiled = core.compile(dialect=self.dialect)
+        return _RowsStatement(compiled, self._storing(compiled))
+
+    def _storing(self, compiled: SQLCompiler) -> Callable[[tuple[object, ...]], tuple[object, ...]]:
+        """How the values of a statement become those that the driver takes, by the types of its parameters."""
+        types = [compiled.binds[name].type for name in compiled.positiontup or ()]
+        steps: list[Callable[[Any], object]] = [
+            type_.write if isinstance(type_, ArrayText) else _without_nul for type_ in types
+        ]
+        return lambda values: tuple([step(value) for step, value in zip(steps, values, strict=True)])
 
     @property
     def next_position(self) -> ColumnElement[int]:
@@ -228,8 +244,9 @@ class PostgresDatabase(Database):
 
     def storable(self, values: tuple[object, ...]) -> tuple[object, ...]:
         """PostgreSQL's text has no NUL: it becomes U+FFFD, as an unreadable character does. JSON is kept as bytes."""
-        if any((type(value) is str and "\0" in value) or type(value) is list for value in values):
-            return tuple(_without_nul(value) for value in values)
+        for value in values:
+            if type(value) is list or (type(value) is str and "\0" in value):
+                return tuple(_without_nul(value) for value in values)
         return values
 
     def announce(self, connection: Connection, topic: str, names: Collection[str]) -> None:
@@ -316,11 +333,6 @@ class _RowsStatement(Statement):
         cursor.execute(self._sql, self._storable(tuple(map(list, zip(*values, strict=True)))))
 
 
-def _plain(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Without a collation, which an array's elements do not have."""
-    return String() if isinstance(type_, String) else type_
-
-
 def _note_time(_connection: object, record: Any) -> None:
     record.info[MADE_AT] = time.monotonic()
 
@@ -368,10 +380,12 @@ def arguments_of(url: URL) -> dict[str, Any]:
     return {name: value for name, value in made.items() if not name.startswith("prepared_statement")}
 
 
-def _without_nul(value: object) -> object:
+def _without_nul(value: Any) -> Any:
     if type(value) is str:
         return value.replace("\0", "\ufffd")
-    return [_without_nul(each) for each in value] if type(value) is list else value
+    if type(value) is list and value and type(value[0]) is not bytes:
+        return [_without_nul(each) for each in value]
+    return value
 
 
 _PARAMETERS = inspect.signature(asyncpg.connect).parameters.keys() | {"host", "port"}
