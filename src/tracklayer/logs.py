@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from typing import Literal
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from tracklayer.model.moment import rfc3339
 
 
 class LineWriter:
@@ -50,11 +53,7 @@ def configure(level: str, log_format: Literal["json", "console"], *, descriptor:
     least = logging.getLevelNamesMapping()[level.upper()]
     writer = LineWriter(descriptor)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *(_json_lines() if log_format == "json" else _console_lines(colors=os.isatty(descriptor))),
-        ],
+        processors=_json_lines() if log_format == "json" else _console_lines(colors=os.isatty(descriptor)),
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=True,
@@ -70,9 +69,9 @@ def tell(text: str) -> None:
 def _json_lines() -> list[Processor]:
     encode = msgspec.json.Encoder(enc_hook=repr).encode
 
-    def render(_logger: WrappedLogger, _method: str, fields: EventDict) -> bytes:
-        first = {name: fields.pop(name) for name in ("timestamp", "level", "event")}
-        return encode({**first, **fields})
+    def render(_logger: WrappedLogger, level: str, fields: EventDict) -> bytes:
+        now = rfc3339(time.time())  # noqa: TID251 (a log tells the machine's time, in a simulation too)
+        return encode({"timestamp": now, "level": level, "event": fields.pop("event"), **fields})
 
     return [structlog.processors.format_exc_info, render]
 
@@ -83,4 +82,4 @@ def _console_lines(*, colors: bool) -> list[Processor]:
     def render(logger: WrappedLogger, method: str, fields: EventDict) -> bytes:
         return pretty(logger, method, fields).encode(sys.stdout.encoding or "utf-8", "backslashreplace")
 
-    return [render]
+    return [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), render]

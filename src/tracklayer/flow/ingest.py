@@ -96,13 +96,23 @@ class Ingest:
             for event in events
         ]
         self._waiting_bytes += share * len(items)
+        if not items:
+            return []
+        committed = self._commits.submit(items, weight=len(items))
+        # `asyncio.timeout` does the same for four times as much, a hundredth of what an event costs.
+        patience = asyncio.get_running_loop().call_later(self._options.patience, self._give_up, committed)
         try:
-            async with asyncio.timeout(self._options.patience):
-                answers = await self._commits.submit(items, weight=len(items)) if items else []
-        except TimeoutError as error:
-            raise Unavailable(f"not stored within {self._options.patience:g} seconds; try again shortly") from error
+            answers = await committed
+        finally:
+            patience.cancel()
         self._metrics.commit_seconds.observe(max(0.0, self._clock.now() - now))
         return answers
+
+    def _give_up(self, committed: asyncio.Future[list[Accepted]]) -> None:
+        """Answer a caller who has waited for long enough."""
+        if not committed.done():
+            patience = f"{self._options.patience:g} seconds"
+            committed.set_exception(Unavailable(f"not stored within {patience}; try again shortly"))
 
     async def _commit(self, requests: list[list[Candidate]]) -> list[list[Accepted]]:
         """One transaction; what is new goes on to the engine, whether or not its caller is still there."""

@@ -14,6 +14,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from tracklayer.model.event import encode_json
+
 
 class ArrayText(TypeDecorator[Sequence[Any]]):
     """The type of a parameter that is given as a list and goes to the server as text."""
@@ -42,17 +44,15 @@ def array(name: str, element: TypeEngine[Any]) -> ColumnElement[Any]:
 
 def texts(values: Sequence[str | None]) -> str:
     """An array of texts. What PostgreSQL's text cannot hold, a NUL, becomes U+FFFD."""
-    if None in values:
-        return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
-    joined = '","'.join(values)  # type: ignore[arg-type]
-    if "\\" in joined or "\0" in joined or joined.count('"') != 2 * (len(values) - 1):
-        return "{" + ",".join(map(_quoted, values)) + "}"  # type: ignore[arg-type]
-    return f'{{"{joined}"}}'
+    written = plain(values)
+    if "\\" in written:  # where JSON has something to escape, an array does it in its own way
+        return "{" + ",".join(["null" if value is None else _quoted(value) for value in values]) + "}"
+    return written
 
 
-def plain(values: Sequence[float | None]) -> str:
-    """An array of numbers, or of true and false."""
-    return "{" + ",".join(["NULL" if value is None else repr(value) for value in values]) + "}"
+def plain(values: Sequence[float | str | None]) -> str:
+    """An array of finite numbers, or of true and false: in other brackets what JSON is."""
+    return f"{{{encode_json(values)[1:-1].decode()}}}"
 
 
 def _quoted(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 import msgspec
 from pyreqwest.client import Client
@@ -61,12 +62,8 @@ class HttpTransport:
         await self._clients.close()
 
     async def _attempt(self, request: Request, watch: _Stopwatch) -> Response | Failure:
-        try:
-            url = Url(request.url)
-        except ValueError:
-            return _NOT_A_URL
-        origin = Origin.of(url)
-        if origin is None:
+        url, origin = _read_url(request.url)
+        if url is None or origin is None:
             return _NOT_A_URL
         patience = min(request.connect_timeout, request.timeout)
         addresses = await self._names.addresses(origin.name, origin.port, patience)
@@ -133,6 +130,17 @@ class _Stopwatch:
             first_byte_ms=None if answered is None else (answered - self.started) * 1000,
             total_ms=self.elapsed() * 1000,
         )
+
+
+@lru_cache(maxsize=1_024)  # most destinations have one URL for every event
+def _read_url(text: str) -> tuple[Url, Origin] | tuple[None, None]:
+    """A URL and where it leads; nothing of what is no URL of the web."""
+    try:
+        url = Url(text)
+    except ValueError:
+        return None, None
+    origin = Origin.of(url)
+    return (None, None) if origin is None else (url, origin)
 
 
 def _kept(headers: HeaderMap) -> tuple[tuple[tuple[str, str], ...], bool]:
