@@ -55,6 +55,7 @@ async def workspace_count(database: Database) -> int:
 
 DURABLE = {
     "journal_mode": "wal",
+    "wal_autocheckpoint": 4_000,
     "synchronous": 2,  # FULL: an fsync at every commit
     "foreign_keys": 1,
     "temp_store": 2,

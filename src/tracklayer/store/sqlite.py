@@ -50,6 +50,7 @@ READERS = 4
 LARGEST = 100  # pieces of work in one transaction
 PATIENCE = 5.0  # seconds to wait for another process that is writing
 GLANCE = 0.01  # seconds between looks whether it is done
+LOG_PAGES = 4_000  # 16 MB: a page of an index changes again and again, and is copied once for each 4,000 pages of log
 
 T = TypeVar("T")
 
@@ -283,6 +284,7 @@ def _prepare_sqlite(engine: Engine, *, begin: str, busy_timeout: float) -> None:
         cursor = connection.cursor()
         for pragma in (
             "journal_mode=WAL",
+            f"wal_autocheckpoint={LOG_PAGES}",
             "synchronous=FULL",
             "foreign_keys=ON",
             "cache_size=-16000",
