@@ -77,7 +77,8 @@ def test_the_next_release_migrates_while_this_one_works_and_this_one_starts_agai
     path = "/rolling/next"
     next_release = release(tmp_path / "next", ADDITIVE)
     with fleet(tmp_path, fresh_postgres, ["all", "all"]) as (one, two):
-        made(api_of(one), "orders", receiver.url + path, retry={"attempts": 5, "backoff": "1s"})
+        orders = made(api_of(one), "orders", receiver.url + path, retry={"attempts": 5, "backoff": "1s"})
+        wait_until(lambda: api_of(two).get(f"/v1/destinations/{orders}").status == 200, what="the other host to know")
         receiver.script(path, Answer(503), Answer(503), Answer(200))
         with Callers(Caller(api_of(one), "one", pause=0.02), Caller(api_of(two), "two", pause=0.02)) as callers:
             callers.wait_for(50)
