@@ -271,3 +271,21 @@ async def test_a_claim_beside_a_settlement_does_not_put_the_retry_off(tmp_path: 
             await world.send("ord_1")
             await world.all_end(within=10)
         assert world.network.times("/d") == pytest.approx([0, 0], abs=0.01)
+
+
+@in_virtual_time
+async def test_where_the_order_is_kept_a_users_events_arrive_in_it_and_a_failing_one_holds_only_its_own_user(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as world:
+        world.network.script("/d", status(500), status(200))
+        await world.destination("d", ordering="per_user", retry={"attempts": 2, "backoff": "10s", "jitter": 0})
+        await world.send("e_1", user_id="u_1")
+        await world.send("e_2", "e_3", user_id="u_1")
+        await world.send("e_4", user_id="u_2")
+        await world.send("e_5")
+        await world.all_end()
+        arrived = [each.header("X-TrackLayer-Event-Id") for each in world.network.to("/d")]
+        assert arrived[0] == "e_1"
+        assert set(arrived[1:3]) == {"e_4", "e_5"}
+        assert arrived[3:] == ["e_1", "e_2", "e_3"]

@@ -148,7 +148,7 @@ class Statement:
         """`compiled` has positional parameters; `storable` is the database's."""
         self._storable = storable
         self._sql = str(compiled)
-        self._literals = compiled.params  # what the dialect adds of its own (SQLite: OFFSET 0)
+        self._literals = {name: value for name, value in compiled.params.items() if value is not None}
         names = compiled.positiontup or ()
         self._values: Callable[[Mapping[str, object]], tuple[object, ...]] = (
             itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)
@@ -156,7 +156,8 @@ class Statement:
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
         """Execute it for every row (a mapping from parameter to value, as the driver takes it), if there are any."""
-        values = [self._values(row) for row in rows]
+        fixed = self._literals
+        values = [self._values({**fixed, **row} if fixed else row) for row in rows]
         if values:
             self._execute(_cursor(connection), values)
 
