@@ -274,7 +274,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_limit: Annotated[int, Setting(_COUNT, "The most events in one batch.")] = 500
     template_limit: Annotated[int, Setting(_SIZE, "The largest template.")] = 64 * KIB
     body_limit: Annotated[int, Setting(_SIZE, "The largest rendered body; a larger one is a dead letter.")] = MIB
-    response_limit: Annotated[int, Setting(_SIZE, "How much of a receiver's answer is read and kept.")] = 64 * KIB
+    response_limit: Annotated[
+        int, Setting(_SIZE, "How much of a receiver's answer is read and kept; of a success 2,048 characters.")
+    ] = 64 * KIB
     filter_depth: Annotated[int, Setting(_between(1, 64), "How deep a filter may nest.")] = 8
     destinations_limit: Annotated[int, Setting(_COUNT, "The most destinations in a workspace.")] = 1000
     dedup_window: Annotated[float, Setting(_duration(1), "How long the same `event_id` counts as the same event.")] = (

@@ -25,6 +25,7 @@ secrets = st.text(st.characters(exclude_categories=["Cs"]), min_size=4, max_size
         json.dumps(SECRET)[1:-1],
         json.dumps(SECRET, ensure_ascii=False)[1:-1],
         json.dumps(SECRET)[1:-1].replace("/", "\\/"),
+        json.dumps(json.dumps(SECRET))[3:-3],  # the body in JSON, as a text in JSON
         quote(SECRET),
         quote(SECRET, safe=""),
         quote_plus(SECRET),

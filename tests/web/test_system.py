@@ -26,6 +26,9 @@ def metrics(api: Api) -> dict[str, float]:
 def test_health_and_readiness_need_no_key(api: Api) -> None:
     anybody = Api(api.url, None)
     assert ok(anybody.get("/healthz")) == {"status": "ok", "version": __version__}
+    for path in ("/healthz", "/readyz", "/metrics"):
+        answer = anybody.call("HEAD", path)
+        assert (answer.status, answer.body or "") == (200, "")
     assert ok(anybody.get("/readyz")) == {"status": "ready"}
     assert anybody.get("/metrics").status == 200
     assert anybody.get("/openapi.json").status == 200

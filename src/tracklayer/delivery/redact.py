@@ -58,6 +58,7 @@ class Redactor:
 def _forms(secret: str) -> set[str]:
     raw = secret.encode()
     in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    in_json |= {json.dumps(form)[1:-1] for form in in_json}  # a body in JSON that is echoed as a text in JSON
     return {
         secret,
         *in_json,

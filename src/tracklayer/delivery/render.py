@@ -254,7 +254,9 @@ def _compile_header(name: str, value: str, on_missing: OnMissing) -> Part:
     with at("transport", "headers", name):
         if _FORBIDDEN_IN_HEADER.search(value):
             raise Invalid(
-                f"the value of {name} has a line break or a control character", code="invalid_header", pointer=""
+                f"the value of {name} has a line break or a character that headers cannot carry",
+                code="invalid_header",
+                pointer="",
             )
         template = compile_template(value, escape=Escape.TEXT, on_missing=on_missing)
         return Part(template, pointer("transport", "headers", name), f"the header {name}, ")

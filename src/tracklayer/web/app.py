@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Litestar, get
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.enums import HttpMethod, ScopeType
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -37,7 +38,7 @@ from tracklayer.web.ingest_app import IngestApp
 from tracklayer.web.openapi import openapi_document
 from tracklayer.web.problems import EXCEPTION_HANDLERS
 from tracklayer.web.source_app import SourceApp
-from tracklayer.web.worker_app import only_watched
+from tracklayer.web.worker_app import WATCHED, only_watched
 
 _API = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/litestar.json")
 
@@ -58,6 +59,9 @@ def _by_path(api: ASGIApp, console: ASGIApp) -> ASGIApp:
         if path.startswith(EVENTS) and b"%" in scope["raw_path"]:
             scope = scope.copy()
             scope["path"] = path_with_exact_ids(scope["raw_path"])
+        if path in WATCHED and scope["type"] == ScopeType.HTTP and scope["method"] == HttpMethod.HEAD:
+            scope = scope.copy()
+            scope["method"] = HttpMethod.GET  # monitors ask so; the server leaves the body out
         await (api if is_api else console)(scope, receive, send)
 
     return app
