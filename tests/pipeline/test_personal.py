@@ -51,6 +51,16 @@ def test_what_was_sent_is_not_told_in_the_changes_either() -> None:
         ),
         ({"address": {"street": "Main St 1", "postalCode": "1", "country": "DE"}}, {"address": {"country": "DE"}}),
         ({"address": "Main St 1"}, {}),
+        (
+            {"shipping_address": {"line1": "Main St 1", "Line 2": "Apt 1", "city": "Bonn"}},
+            {"shipping_address": {"city": "Bonn"}},
+        ),
+        (
+            {"address_line_3": "x", "street2": "y", "address3": "z", "product_line": "shirts"},
+            {"product_line": "shirts"},
+        ),
+        ({"client_ip_address": "203.0.113.9", "userIp": "203.0.113.9", "ip_addresses": ["203.0.113.9"]}, {}),
+        ({"mobileNumber": "+1555", "fname": "Jane", "lname": "Doe", "email_2": "jane@example.com"}, {}),
         ({"birth_date": "1990-01-01", "dob": 19900101}, {}),
         ({"emails": ["jane@example.com"], "plan": "pro"}, {"plan": "pro"}),
         ({"work_email": {"address": "jane@example.com"}, "homePhone": ["+15551234567"]}, {}),
@@ -72,6 +82,11 @@ def test_the_address_in_the_context_and_unknown_fields_go_too() -> None:
     assert event.context["extra"] == {}
     assert event.context["traits"] == {"plan": "pro"}
     assert dropped(event) == ["context.ip", "context.traits.name", "context.extra.email"]
+
+
+def test_a_field_that_had_to_be_renamed_goes_all_the_same() -> None:
+    event = made(email="jane@example.com", context={"extra": {"email": "another@example.com", "shop": 7}})
+    assert event.context["extra"] == {"shop": 7}
 
 
 def test_a_products_name_stays_and_a_customers_goes() -> None:

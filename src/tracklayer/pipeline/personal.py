@@ -22,17 +22,20 @@ _EMAIL = re.compile(".+@.+", re.DOTALL)  # what is worth hashing: the hash of "n
 
 # By the keys that `_key` makes of the names of fields.
 _ANYWHERE_NAMES = """
-email emails emailaddress mail em phone phones phonenumber mobile mobilephone telephone tel ph
-firstname lastname middlename fullname givenname familyname surname fn ln
-birthday birthdate dateofbirth dob ip ipaddress clientip remoteip browserip
-street streetname streetaddress housenumber address address1 address2 addressline1 addressline2
+email emails emailaddress mail em phone phones phonenumber mobile mobiles mobilephone mobilenumber telephone tel ph
+firstname lastname middlename fullname givenname familyname surname fn ln fname lname
+birthday birthdate dateofbirth dob ip ips ipaddress ipaddresses ipv userip clientip clientipaddress remoteip remoteaddr
+browserip street streetname streetaddress streetnumber housenumber address addressline addr
 """
 _PERSON_NAMES = """
-name username zip zipcode postal postalcode postcode zp db latitude longitude
-"""  # of somebody: elsewhere they may be a product's, or anything's
-_LAST_WORDS = frozenset(("email", "emails", "phone", "phones", "emailaddress", "phonenumber", "firstname", "lastname"))
+name username zip zipcode postal postalcode postcode zp db latitude longitude line
+"""  # of somebody, or of where somebody lives: elsewhere they may be a product's, or anything's
+_LAST_NAMES = """
+email emails emailaddress phone phones phonenumber mobilenumber firstname lastname ipaddress ipaddresses addressline
+"""  # whatever stands before them
 _WORD = re.compile("[A-Z]*[a-z0-9]+|[A-Z]+")
 _ANYWHERE = frozenset(_ANYWHERE_NAMES.split())
+_LAST_WORDS = frozenset(_LAST_NAMES.split())
 _OF_A_PERSON = _ANYWHERE | frozenset(_PERSON_NAMES.split())
 _PERSONS = frozenset(("traits", "customer", "recipient", "buyer", "contact", "user", "person"))  # so are addresses
 _ADDRESS = re.compile("(?<!email)(?<!ip)(?<!street)address$")
@@ -159,7 +162,7 @@ def _key(name: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _short_key(name: str) -> str:
-    """`firstName`, `first_name` and `First Name` are one; `contact_email` is an `email`."""
-    words = [word.lower() for word in _WORD.findall(name)]
+    """`firstName`, `first_name` and `First Name` are one; `contact_email` is an `email`, and so is `email_2`."""
+    words = [word.lower() for word in _WORD.findall(name.rstrip("0123456789_- "))]
     endings = ("".join(words[-length:]) for length in (2, 1))
     return next((ending for ending in endings if ending in _LAST_WORDS), "".join(words))
