@@ -9,6 +9,9 @@ from typing import Any
 from tests.virtual_time import in_virtual_time
 from tests.world import World, running
 from tracklayer.model.event import Event, event_to_json
+from tracklayer.model.moment import rfc3339
+from tracklayer.pipeline.member import member_key
+from tracklayer.pipeline.normalize import normalize
 
 AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 Version/17.4 Safari/604.1"
 
@@ -103,6 +106,73 @@ async def test_a_consent_that_is_withdrawn_while_a_delivery_waits_keeps_it_from_
         delivery = await world.delivery("e_1")
         assert delivery.state.value == "suppressed"
         assert "ad_storage is denied" in (delivery.reason or "")
+
+
+async def together(world: World, *events: dict[str, Any]) -> None:
+    """Take different events in, as one request."""
+    service, now = world.service, world.clock.now()
+    parsed = [
+        normalize({"event_name": "purchase"} | fields, now=now, new_id=service.ids.event_uuid) for fields in events
+    ]
+    await service.ingest.accept(world.workspace_id, parsed, now=now)
+
+
+def at(second: int) -> str:
+    """A moment before the tests begin."""
+    return rfc3339(second - 3600.0)
+
+
+@in_virtual_time
+async def test_consent_that_an_event_says_holds_for_those_behind_it_in_the_same_request(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.destination("d", consent={"requires": ["ad_storage"], "when_unknown": "deny"})
+        await world.send("e_0", user_id="u_2", timestamp=at(0), consent={"ad_storage": "denied"})
+        await together(
+            world,
+            {"event_id": "e_1", "user_id": "u_1", "timestamp": at(9), "consent": {"ad_storage": "granted"}},
+            {"event_id": "e_2", "user_id": "u_1", "timestamp": at(10)},
+            {"event_id": "e_3", "user_id": "u_2", "timestamp": at(9), "consent": {"ad_storage": "granted"}},
+            {"event_id": "e_4", "user_id": "u_2", "timestamp": at(10)},
+            {"event_id": "e_5", "user_id": "u_3", "timestamp": at(10)},
+            {"event_id": "e_6", "user_id": "u_3", "timestamp": at(11), "consent": {"ad_storage": "granted"}},
+        )
+        await world.all_end()
+        assert set(world.network.events("/d")) == {"e_1", "e_2", "e_3", "e_4", "e_6"}
+        told = (await stored(world, "e_2")).context["consent"]
+        assert told == {"by": "profile", "at": at(9)}
+
+
+@in_virtual_time
+async def test_a_denial_is_on_the_events_behind_it_in_the_same_request(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        keys = {"user_id": "u_1", "anonymous_id": "browser"}
+        await together(
+            world,
+            {"event_id": "e_1", **keys, "timestamp": at(1), "consent": {"ad_storage": "granted", "sale": "granted"}},
+            {"event_id": "e_2", **keys, "timestamp": at(2), "consent": {"ad_storage": "denied"}},
+            {"event_id": "e_3", "anonymous_id": "browser", "timestamp": at(3)},
+            {"event_id": "e_4", "user_id": "u_2", "timestamp": at(3)},
+        )
+        assert (await stored(world, "e_3")).consent == {"ad_storage": "denied", "sale": "granted"}
+        assert (await stored(world, "e_4")).consent == {}
+        await world.send("e_5", user_id="u_1")  # and so it is remembered
+        assert (await stored(world, "e_5")).consent == {"ad_storage": "denied", "sale": "granted"}
+
+
+@in_virtual_time
+async def test_where_personal_data_are_dropped_an_address_of_long_ago_still_finds_its_list(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.service.workspaces.save_rules(world.workspace_id, {"drop_pii": True}, "test")
+        audiences = world.service.audiences
+        await audiences.put(world.workspace_id, "vip", None, author="test")
+        member = member_key({"email": "ann@shop.example"})
+        await audiences.change_members(world.workspace_id, "vip", add=[member], author="test")
+        await identify(world, email="Ann@Shop.example")
+        await world.send("e_1", user_id="u_1")
+        event = await stored(world, "e_1")
+        assert event.segment == ["vip"]
+        assert event.user_data["email_hash"] == member.removeprefix("email:")
+        assert b"shop.example" not in event_to_json(event)
 
 
 @in_virtual_time

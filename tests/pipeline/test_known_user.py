@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracklayer.pipeline.known_user import ADDRESS, TRAITS, known_user_data
+from tracklayer.pipeline.known_user import ADDRESS, TRAITS, known_user_data, with_hashes
 
 EMAIL, PHONE = "jane@example.com", "+15551234567"
 
@@ -84,3 +84,17 @@ def test_whatever_the_traits_are_nothing_is_overridden_and_a_second_look_finds_n
     found = known_user_data(user, {**traits, "address": address}, "US")
     assert all(user.get(name) is None and value for name, value in found.items())
     assert known_user_data({**user, **found}, {**traits, "address": address}, "US") == {}
+
+
+def test_hashes_stand_beside_the_addresses_they_are_of_and_go_with_them() -> None:
+    found = with_hashes({"email": "Jane@Example.com", "phone": "n/a", "plan": "pro"}, "US")
+    assert found == {
+        "email": "Jane@Example.com",
+        "phone": "n/a",
+        "plan": "pro",
+        "email_hash": sha(EMAIL),
+        "phone_hash": None,
+    }
+    assert with_hashes({"email": None}, "US") == {"email": None, "email_hash": None}
+    assert with_hashes({"email": "a@b.example", "email_hash": sha(EMAIL)}, "US")["email_hash"] == sha(EMAIL)
+    assert with_hashes({"plan": "pro"}, "US") == {"plan": "pro"}

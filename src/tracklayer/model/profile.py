@@ -93,12 +93,23 @@ def merge_profile(known: Profile, update: ProfileUpdate) -> Profile:
     if update.traits:
         traits = _merged_traits(traits, update.traits, update.at)
     if update.consent:
-        consent = _merged_consent(consent, update.consent, update.at)
+        consent = merge_consent(consent, update.consent, update.at)
     if update.group is not None and group_key(update.group) and (group is None or group[1] <= update.at):
         group = (update.group, update.at)
     if traits is known.traits and consent is known.consent and group == known.group:
         return known
     return Profile(traits=traits, consent=consent, group=group)
+
+
+def merge_consent(
+    known: dict[str, tuple[str, float]], said: Mapping[str, str], at: float
+) -> dict[str, tuple[str, float]]:
+    """`known` with what was `said` at `at`, where that is news; `known` itself where nothing changes."""
+    newer = {category: (state, at) for category, state in said.items() if _is_news(known.get(category), state, at)}
+    merged = {**known, **newer}
+    while len(merged) > MAX_CATEGORIES:
+        del merged[min(merged, key=lambda category: merged[category][1])]
+    return merged if newer else known
 
 
 def is_news(known: Mapping[str, tuple[str, float]], said: Mapping[str, str], at: float) -> bool:
@@ -119,16 +130,6 @@ def _merged_traits(
         if (name not in known or known[name][1] <= at) and _is_small(name, value)
     }
     return _within_limit({**known, **newer}) if newer else known
-
-
-def _merged_consent(
-    known: dict[str, tuple[str, float]], said: Mapping[str, str], at: float
-) -> dict[str, tuple[str, float]]:
-    newer = {category: (state, at) for category, state in said.items() if _is_news(known.get(category), state, at)}
-    merged = {**known, **newer}
-    while len(merged) > MAX_CATEGORIES:
-        del merged[min(merged, key=lambda category: merged[category][1])]
-    return merged if newer else known
 
 
 def _is_news(known: tuple[str, float] | None, state: str, at: float) -> bool:

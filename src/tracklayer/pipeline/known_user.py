@@ -51,6 +51,18 @@ def known_user_data(user: Mapping[str, Json], traits: Mapping[str, Json], region
     return _known(user, traits, region)
 
 
+def with_hashes(traits: Mapping[str, Json], region: str) -> dict[str, Json]:
+    """`traits` with the hashes of the e-mail address and the phone number among them, by which their user is still
+    known where both are dropped. One that is taken away (null), or is none, takes its hash away, too.
+    """
+    hashes: dict[str, Json] = {}
+    for name in ("email", "phone"):
+        hash_name = f"{name}_hash"
+        if name in traits and traits.get(hash_name) is None:
+            hashes[hash_name] = _contact({}, {name: traits[name]}, name, region).get(hash_name)
+    return {**traits, **hashes}
+
+
 def _known(user: Mapping[str, Json], traits: Mapping[str, Json], region: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in ("email", "phone"):

@@ -75,6 +75,11 @@ class Memory:
         """See `FactsReader.read`."""
         return self._reader.of_those(self._users, workspace_id, wanted)
 
+    def consent(self, workspace_id: str, user_key: str) -> dict[str, tuple[str, float]]:
+        """What is kept under one key, of those whose facts were asked for. Not to be changed."""
+        known = self._users.get(workspace_id, (user_key,))[user_key]
+        return {} if known is None else known.consent
+
     def remember(self, updates: Mapping[str, Sequence[ProfileUpdate]]) -> None:
         """Merge `updates`, by workspace and in the order of their events, into what is known."""
         self._users.merge(updates)
