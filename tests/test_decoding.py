@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracklayer.decoding import decode_as, decode_object
+from tracklayer.decoding import KEYS_TRIED, decode_as, decode_object
 from tracklayer.errors import Invalid, Malformed
 from tracklayer.model.event import encode_json
 
@@ -29,6 +29,7 @@ class Shape(msgspec.Struct, forbid_unknown_fields=True):
     leaf: Leaf | None = None
     leaves: list[Leaf] = []
     counts: dict[str, int] = {}
+    trees: list[dict[str, Leaf]] = []
     grid: list[list[int]] = []
     free: Any = None
 
@@ -51,7 +52,9 @@ def refused(raw: bytes) -> tuple[str, str | None]:
         (b'{"leaves": [{"size": 1}, {"size": null}]}', "wrong_type", "/leaves/1/size"),
         (b'{"leaves": [{"size": 1}, {}]}', "missing_field", "/leaves/1/size"),
         (b'{"grid": [[1], [2, "x"]]}', "wrong_type", "/grid/1/1"),
-        (b'{"counts": {"a": "x"}}', "wrong_type", "/counts"),  # msgspec does not say which key
+        (b'{"counts": {"a": 1, "b/c": "x", "d": 2}}', "wrong_type", "/counts/b~1c"),
+        (b'{"trees": [{}, {"a": {"size": 1}, "b": {"size": 1, "ratio": "x"}}]}', "wrong_type", "/trees/1/b/ratio"),
+        (b'{"trees": [{"a": {"size": 1}, "b": {}}]}', "missing_field", "/trees/0/b/size"),
         (b'{"other": 1}', "unknown_field", "/other"),
         (b'{"a/b~c": 1}', "unknown_field", "/a~1b~0c"),
         (b'{"leaf": {"size": 1, "ratio": 1e400}}', "wrong_type", "/leaf/ratio"),
@@ -59,6 +62,11 @@ def refused(raw: bytes) -> tuple[str, str | None]:
 )
 def test_a_value_of_another_shape_is_refused_with_its_place(raw: bytes, code: str, pointer: str) -> None:
     assert refused(raw) == (code, pointer)
+
+
+def test_of_very_many_keys_the_wrong_one_is_not_looked_for() -> None:
+    many = ", ".join(f'"k{number}": 1' for number in range(KEYS_TRIED))
+    assert refused(f'{{"counts": {{{many}, "last": "x"}}}}'.encode()) == ("wrong_type", "/counts")
 
 
 def test_the_error_says_what_was_expected_and_what_came() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
 
 from tracklayer.errors import Invalid, Malformed, pointer
+from tracklayer.model.event import decode_json, encode_json
+
+KEYS_TRIED = 50  # of an object of which one value is wrong
 
 T = TypeVar("T")
 
@@ -30,24 +35,55 @@ def decode_as(raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.Decoder(kind, float_hook=Decimal).decode(raw)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from error
+        raise _invalid(str(error), raw, kind) from error
     except msgspec.DecodeError as error:
         raise Malformed(f"the body is not valid JSON: {error}", pointer="") from error
     except (ArithmeticError, RecursionError, UnicodeDecodeError) as error:
         raise Malformed(f"the body is not usable JSON: {error}", pointer="") from error
 
 
-def _invalid(message: str) -> Invalid:
+def _invalid(message: str, raw: bytes, kind: Any) -> Invalid:
     """msgspec says `Object contains unknown field `x` - at `$.transport``; we say `/transport/x`."""
     match = _PLACE.match(message)
     what, path = (match["what"], match["path"] or "$") if match else (message, "$")
     steps: list[str] = []
     for name, index, any_key, _ in _STEP.findall(path):
-        if any_key:
+        step = _key_at(steps, message, raw, kind) if any_key else name or index
+        if step is None:
             break
-        steps.append(name or index)
+        steps.append(step)
     field = _FIELD.search(what)
     if field:
         steps.append(field[1])
     code = "unknown_field" if "unknown field" in what else "missing_field" if "required field" in what else "wrong_type"
     return Invalid(what, code=code, pointer=pointer(*steps))
+
+
+def _key_at(steps: Sequence[str], message: str, raw: bytes, kind: Any) -> str | None:
+    """The key that is wrong in the object at `steps`, which msgspec does not tell: when it is there alone, the words are
+    the same. None where it is not among the first keys.
+    """
+    try:
+        document = holder = decode_json(raw)
+    except (msgspec.DecodeError, ArithmeticError, RecursionError):  # it is wrong in another place, too
+        return None
+    for step in steps:
+        holder = holder[int(step)] if isinstance(holder, list) else holder[step]
+    decode = msgspec.json.Decoder(kind, float_hook=Decimal).decode
+    for key in islice(holder, KEYS_TRIED):
+        try:
+            decode(encode_json(_with(document, steps, {key: holder[key]})))
+        except (msgspec.DecodeError, ArithmeticError) as error:
+            if str(error) == message:
+                return str(key)
+    return None
+
+
+def _with(value: Any, steps: Sequence[str], inner: Any) -> Any:
+    """`value` with `inner` at `steps`."""
+    if not steps:
+        return inner
+    step, rest = steps[0], steps[1:]
+    if isinstance(value, list):
+        return [_with(each, rest, inner) if str(index) == step else each for index, each in enumerate(value)]
+    return {**value, step: _with(value[step], rest, inner)}

@@ -104,7 +104,7 @@ def test_members_are_paged_whatever_their_ids_are(api: Api, vip: str) -> None:
     assert {each.get("external_id") for each in found} == {*ids, None}
     assert found[0]["email_hash"] == HASH
     assert "external_id" not in found[0]
-    problem(api.get(f"{vip}/members?cursor=xyz"), 422, "invalid_cursor")
+    problem(api.get(f"{vip}/members?cursor=xyz"), 422, "invalid_cursor", pointer="/cursor")
 
 
 @pytest.mark.parametrize(

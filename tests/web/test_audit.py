@@ -97,7 +97,7 @@ def test_it_is_paged_by_a_cursor(api: Api, site: Site) -> None:
     assert cursor == {"cursor": None}
     assert seen == sorted(set(seen), reverse=True)
     assert len(seen) == 5
-    problem(api.get("/v1/audit", cursor="ZHN0X3g"), 422, "invalid_cursor")
+    problem(api.get("/v1/audit", cursor="ZHN0X3g"), 422, "invalid_cursor", pointer="/cursor")
 
 
 def test_an_invitation_is_a_link_that_is_shown_once(server: ServerProcess, api: Api) -> None:

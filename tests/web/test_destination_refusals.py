@@ -83,7 +83,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (transport(headers={"X-A": "a\u0000b"}), "invalid_header", "/transport/headers/X-A"),
     (transport(headers={"X-A": "snow ☃"}), "invalid_header", "/transport/headers/X-A"),
     (transport(headers={"X-A": "{{event_name"}), "invalid_template", "/transport/headers/X-A"),
-    (transport(headers={"X-A": 1}), "wrong_type", "/transport/headers"),
+    (transport(headers={"X-A": 1}), "wrong_type", "/transport/headers/X-A"),
     # durations
     (transport(timeout="10"), "invalid_duration", "/transport/timeout"),
     (transport(timeout="soon"), "invalid_duration", "/transport/timeout"),
@@ -108,7 +108,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"retry": {"jitter": 2}}, "invalid_retry", "/retry/jitter"),
     ({"retry": {"jitter": -0.1}}, "invalid_retry", "/retry/jitter"),
     ({"retry": {"statuses": {"6xx": "retry"}}}, "invalid_retry", "/retry/statuses/6xx"),
-    ({"retry": {"statuses": {"429": "maybe"}}}, "wrong_type", "/retry/statuses"),
+    ({"retry": {"statuses": {"429": "maybe"}}}, "wrong_type", "/retry/statuses/429"),
     ({"success": {"body_contains": ""}}, "invalid_success", "/success/body_contains"),
     ({"success": {"json": {}}}, "invalid_success", "/success/json"),
     ({"success": {"json": {"a..b": 1}}}, "invalid_success", "/success/json/a..b"),

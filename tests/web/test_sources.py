@@ -101,7 +101,7 @@ def test_a_deleted_source_takes_nothing_more(api: Api, site: Site) -> None:
     [
         ({"type": "carrier-pigeon"}, "unknown_type", "/type"),
         ({"name": " "}, "invalid_name", "/name"),
-        ({"settings": {"colour": "red"}}, "invalid_settings", "/settings"),
+        ({"settings": {"colour": "red"}}, "unknown_field", "/settings/colour"),
         ({"settings": {"platform": ""}}, "empty", "/settings/platform"),
         ({"settings": {"secret": "12345678"}}, "unknown_field", "/settings/secret"),
         ({"type": "shopify", "settings": {"secret": "short"}}, "invalid_secret", "/settings/secret"),

@@ -13,10 +13,11 @@ from typing import Any, TypeAlias, get_args
 import msgspec
 
 from tracklayer.catalog import NAME_LIMIT
+from tracklayer.decoding import decode_as
 from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, NotFound, at
 from tracklayer.identity import IdFactory
-from tracklayer.model.event import Json
+from tracklayer.model.event import Json, encode_json
 from tracklayer.operate.audit import Audit
 from tracklayer.operate.source_counting import DAY, SourceCounting
 from tracklayer.ports import Clock
@@ -257,11 +258,7 @@ def _checked_settings(kind: SourceType, given: dict[str, Json]) -> dict[str, Jso
     """The settings without the secret, as far as they say anything. Raises `Invalid`."""
     plain = {name: value for name, value in given.items() if name != "secret"}
     with at("settings"):
-        try:
-            read = msgspec.convert(plain, SETTINGS[kind])
-        except msgspec.ValidationError as error:
-            raise Invalid(f"{error}", code="invalid_settings", pointer="") from error
-        read.check()
+        decode_as(encode_json(plain), SETTINGS[kind]).check()
     return {name: value for name, value in plain.items() if value is not None}
 
 

@@ -21,6 +21,7 @@ from tracklayer.errors import (
     TrackLayerError,
     Unauthorized,
     Unavailable,
+    pointer,
 )
 from tracklayer.model.event import encode_json
 
@@ -93,7 +94,10 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     detail = "; ".join(f"{each.get('key')}: {each.get('message')}" for each in extra) or error.detail
     if error.status_code in (404, 405):
         detail = f"there is no {request.method} {request.url.path[:200]}"
-    return _response(_problem(error.status_code, title, {"code": code, "detail": detail}, dict(error.headers or {})))
+    fields = {"code": code, "detail": detail}
+    if extra and extra[0].get("key"):
+        fields["pointer"] = pointer(str(extra[0]["key"]))
+    return _response(_problem(error.status_code, title, fields, dict(error.headers or {})))
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -184,7 +184,9 @@ def _read_cursor(text: str | None) -> str | None:
         key = ""
     if not key.startswith((BY_ID, BY_EMAIL)):
         raise Invalid(
-            f"{text[:100]!r} is not a cursor of this list: use next_cursor of the page before", code="invalid_cursor"
+            f"{text[:100]!r} is not a cursor of this list: use next_cursor of the page before",
+            code="invalid_cursor",
+            pointer="/cursor",
         )
     return key
 

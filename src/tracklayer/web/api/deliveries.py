@@ -293,5 +293,6 @@ def _state(text: str | None) -> DeliveryState | None:
         state = DeliveryState(text)
     except ValueError as error:
         names = ", ".join(state.value for state in DeliveryState)
-        raise Invalid(f"{text!r} is not a state: expected one of {names}", code="invalid_state") from error
+        detail = f"{text[:100]!r} is not a state: expected one of {names}"
+        raise Invalid(detail, code="invalid_state", pointer="/state") from error
     return DeliveryState.PENDING if state is DeliveryState.SENDING else state

@@ -39,7 +39,9 @@ def read_cursor(text: str | None, prefix: str) -> str | None:
         key = ""
     if not _KEY.fullmatch(key) or not key.startswith(prefix):
         raise Invalid(
-            f"{text[:100]!r} is not a cursor of this list: use next_cursor of the page before", code="invalid_cursor"
+            f"{text[:100]!r} is not a cursor of this list: use next_cursor of the page before",
+            code="invalid_cursor",
+            pointer="/cursor",
         )
     return key
 
