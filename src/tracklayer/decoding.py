@@ -60,8 +60,8 @@ def _invalid(message: str, raw: bytes, kind: Any) -> Invalid:
 
 
 def _key_at(steps: Sequence[str], message: str, raw: bytes, kind: Any) -> str | None:
-    """The key that is wrong in the object at `steps`, which msgspec does not tell: when it is there alone, the words are
-    the same. None where it is not among the first keys.
+    """The key that is wrong in the object at `steps`, which msgspec does not tell: where it is alone, the words are the
+    same. None where it is not among the first keys.
     """
     try:
         document = holder = decode_json(raw)

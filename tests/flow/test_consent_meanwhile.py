@@ -135,7 +135,7 @@ async def test_the_browsers_banner_counts_for_a_user_who_is_signed_in(tmp_path: 
         await world.pause(made)
         await world.send("ord_1", user_data=USER | {"anonymous_id": "a_1"}, consent=GRANTED)
         await asyncio.sleep(1)
-        at = await says(world, "denied", user="a_1")
+        at = await says(world, "denied", user="anonymous:a_1")
         await world.resume(made)
         await world.all_end()
         assert await standing(world, "ord_1") == suppressed(at)

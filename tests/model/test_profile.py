@@ -18,7 +18,7 @@ from tracklayer.model.profile import (
     ProfileUpdate,
     group_key,
     merge_profile,
-    user_key,
+    profile_keys,
 )
 
 NOW = 1_770_000_000.0
@@ -85,13 +85,26 @@ def test_of_too_many_traits_the_oldest_go_and_of_too_many_categories_too() -> No
 
 
 def test_a_user_is_known_by_the_external_id_before_the_anonymous_one() -> None:
-    assert user_key({"external_id": "u_1", "anonymous_id": "a"}) == "u_1"
-    assert user_key({"external_id": "", "anonymous_id": "a"}) == "a"
-    assert user_key({"external_id": "x" * (LONGEST_KEY + 1)}) is None
-    assert user_key({"email": "a@b.c"}) is None
+    assert profile_keys({"external_id": "u_1", "anonymous_id": "a"}) == ("u_1", "anonymous:a")
+    assert profile_keys({"external_id": "", "anonymous_id": "a"}) == ("anonymous:a",)
+    assert profile_keys({"external_id": "x" * (LONGEST_KEY + 1)}) == ()
+    assert profile_keys({"email": "a@b.c"}) == ()
     assert group_key("g_1") == "group:g_1"
     assert group_key(7) is None
     assert group_key("a\0b") is None
+
+
+NAMES = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12
+) | st.sampled_from(["1", "group:1", "anonymous:1", "user:1", "user:group:1", "user:user:1"])
+
+
+@given(NAMES, NAMES)
+def test_no_two_are_kept_under_one_key(one: str, other: str) -> None:
+    (user,) = profile_keys({"external_id": one})
+    assert user not in profile_keys({"anonymous_id": other})
+    assert user != group_key(other)
+    assert (user == profile_keys({"external_id": other})[0]) == (one == other)
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)

@@ -19,7 +19,7 @@ def test_the_traits_of_identify_are_remembered_under_both_ids() -> None:
     traits = {"plan": "pro", "left": None}
     assert said("identify", user_data=BOTH, context={"traits": traits}) == [
         ProfileUpdate(user_key="u1", traits=traits, at=AT),
-        ProfileUpdate(user_key="a1", traits=traits, at=AT),
+        ProfileUpdate(user_key="anonymous:a1", traits=traits, at=AT),
     ]
 
 

@@ -170,8 +170,8 @@ async def test_a_transaction_that_fails_keeps_nothing(known: Known) -> None:
 
 def test_the_keys_of_an_event_are_those_of_its_user_and_of_the_group_that_it_names() -> None:
     of = event(user={"external_id": "u_1", "anonymous_id": "a", "email_hash": "ab"})
-    assert fact_keys(of) == FactKeys(("u_1", "a"), None, ("id:u_1", "email:ab"))
-    assert fact_keys(of, members=False) == FactKeys(("u_1", "a"), None, None)
+    assert fact_keys(of) == FactKeys(("u_1", "anonymous:a"), None, ("id:u_1", "email:ab"))
+    assert fact_keys(of, members=False) == FactKeys(("u_1", "anonymous:a"), None, None)
     of.context["group"] = {"id": "acme"}
     assert fact_keys(of).group == "acme"
     of.context["group"] = "acme"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from tracklayer.model.event import Event, Json
-from tracklayer.model.profile import consent_keys, group_key
+from tracklayer.model.profile import group_key, profile_keys
 
 BY_ID = "id:"  # begins the key of a member of an audience who is known by `external_id`
 BY_EMAIL = "email:"  # … by the hash of the e-mail
@@ -61,7 +61,7 @@ def fact_keys(event: Event, *, members: bool = True) -> FactKeys:
     group = event.context.get("group")
     group_id = group.get("id") if isinstance(group, dict) else None
     return FactKeys(
-        users=consent_keys(event.user_data),
+        users=profile_keys(event.user_data),
         group=group_id if group_key(group_id) else None,
         members=member_keys(event.user_data) if members else None,
     )

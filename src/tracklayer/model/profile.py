@@ -13,6 +13,8 @@ import msgspec
 from tracklayer.model.event import Json, encode_json
 
 GROUP = "group:"  # begins the key of a group
+ANONYMOUS = "anonymous:"  # … of a browser or device
+USER = "user:"  # … of a user whose `external_id` would begin like one of these; of any other user it is the id itself
 LONGEST_KEY = 320  # characters; nothing is kept under a longer one
 MAX_TRAIT = 8 * 1024  # bytes of one trait as JSON, its name included
 MAX_TRAITS = 32 * 1024  # bytes of all of them
@@ -24,7 +26,7 @@ RESTATED = 3600.0  # seconds within which "granted", said again, is not written 
 class ProfileUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """What one event says of a user or a group."""
 
-    user_key: str  # `user_key` or `group_key`
+    user_key: str  # one of `profile_keys`, or `group_key`
     traits: dict[str, Json] | None = None  # null takes a trait away
     group: str | None = None  # the id of the group to which the user belongs from now on
     consent: dict[str, str] | None = None  # category → "granted" | "denied"
@@ -39,22 +41,17 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     consent: dict[str, tuple[str, float]] = {}  # category → "granted" | "denied", unix seconds
 
 
-def user_key(user_data: Mapping[str, Json]) -> str | None:
-    """The key under which this user's profile is kept: the `external_id`, else the `anonymous_id`."""
-    for field in ("external_id", "anonymous_id"):
-        value = user_data.get(field)
-        if _is_key(value, LONGEST_KEY):
-            return str(value)
-    return None
+def profile_keys(user_data: Mapping[str, Json]) -> tuple[str, ...]:
+    """The keys under which this user's profile is kept, the surest first: a browser's banner knows no `external_id`.
 
-
-def consent_keys(user_data: Mapping[str, Json]) -> tuple[str, ...]:
-    """The keys under which this user's consent is kept, the surest first: a browser's banner knows no `external_id`."""
+    An `external_id` and an `anonymous_id` of the same text are two.
+    """
     external_id, anonymous_id = user_data.get("external_id"), user_data.get("anonymous_id")
-    surest: tuple[str, ...] = (str(external_id),) if _is_key(external_id, LONGEST_KEY) else ()
-    if anonymous_id == external_id or not _is_key(anonymous_id, LONGEST_KEY):
-        return surest
-    return (*surest, str(anonymous_id))
+    surest: tuple[str, ...] = ()
+    if _is_key(external_id, LONGEST_KEY):
+        text = str(external_id)
+        surest = (f"{USER}{text}" if text.startswith(_PREFIXES) else text,)
+    return (*surest, f"{ANONYMOUS}{anonymous_id}") if _is_key(anonymous_id, LONGEST_KEY) else surest
 
 
 def joined_consent(known: Sequence[dict[str, tuple[str, float]]]) -> dict[str, tuple[str, float]]:
@@ -115,6 +112,9 @@ def merge_consent(
 def is_news(known: Mapping[str, tuple[str, float]], said: Mapping[str, str], at: float) -> bool:
     """Whether what was `said` of consent at `at` would change what is `known` of it."""
     return any(_is_news(known.get(category), state, at) for category, state in said.items())
+
+
+_PREFIXES = (GROUP, ANONYMOUS, USER)
 
 
 def _is_key(value: Json, longest: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracklayer.model.event import Event
 from tracklayer.model.moment import parse_rfc3339
-from tracklayer.model.profile import ProfileUpdate, group_key, user_key
+from tracklayer.model.profile import ProfileUpdate, group_key, profile_keys
 
 
 def tells_of_user(event: Event) -> bool:
@@ -21,8 +21,7 @@ def profile_updates(event: Event, now: float) -> list[ProfileUpdate]:
     if not tells_of_user(event):
         return []
     at = min(parse_rfc3339(event.occurred_at), now)
-    keys = [user_key({name: event.user_data.get(name)}) for name in ("external_id", "anonymous_id")]
-    users = [key for key in dict.fromkeys(keys) if key is not None]
+    users = profile_keys(event.user_data)
     if event.event_name == "identify":
         traits = event.context.get("traits")
         return [ProfileUpdate(user_key=key, traits=traits, at=at) for key in users if isinstance(traits, dict)]

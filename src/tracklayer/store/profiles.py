@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select
 
 from tracklayer.model.event import Event
-from tracklayer.model.profile import consent_keys, joined_consent
+from tracklayer.model.profile import joined_consent, profile_keys
 from tracklayer.store.database import Database
 from tracklayer.store.group_commit import GroupCommit
 from tracklayer.store.tables import profiles
@@ -40,11 +40,11 @@ class Profiles:
 
     async def consent_now(self, workspace_id: str, event: Event) -> Remembered:
         """What is remembered by now of an event's user. Raises `Unavailable`."""
-        return await self.consent_of(workspace_id, consent_keys(event.user_data))
+        return await self.consent_of(workspace_id, profile_keys(event.user_data))
 
-    async def consent_of(self, workspace_id: str, user_keys: Sequence[str]) -> Remembered:
+    async def consent_of(self, workspace_id: str, profile_keys: Sequence[str]) -> Remembered:
         """What is remembered under the keys of one user, the surest first (`joined_consent`). Raises `Unavailable`."""
-        return await self._reads.submit((workspace_id, tuple(user_keys))) if user_keys else {}
+        return await self._reads.submit((workspace_id, tuple(profile_keys))) if profile_keys else {}
 
     async def _read(self, asked: list[_Asked]) -> list[Remembered]:
         wanted: dict[str, set[str]] = {}

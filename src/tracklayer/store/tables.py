@@ -266,7 +266,7 @@ profiles = Table(
     "profiles",
     metadata,
     Column("workspace_id", String, nullable=False),
-    Column("user_key", String, nullable=False),  # an external_id or anonymous_id, or "group:" and a group's id
+    Column("user_key", String, nullable=False),  # see `model.profile.profile_keys` and `group_key`
     Column("traits", LargeBinary),  # JSON
     Column("consent", LargeBinary),  # JSON: category → [state, unix seconds]
     Column("updated_at", Double, nullable=False),
