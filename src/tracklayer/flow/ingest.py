@@ -77,13 +77,15 @@ class Ingest:
         Raises `Unavailable` when the store cannot commit, takes too long, or too much waits already: then the caller
         may send the same events again, which the dedup window makes safe.
         """
+        if not events:
+            return []
         if self._commits.waiting and self._commits.waiting + len(events) > self._options.waiting_events:
             raise Unavailable("too many events wait to be stored; try again shortly", code="too_busy")
         if size is None:
             size = sum(len(event_to_json(event)) for event in events)
         if self._waiting_bytes and self._waiting_bytes + size > self._options.waiting_bytes:
             raise Unavailable("too many bytes wait to be stored; try again shortly", code="too_busy")
-        share = size // max(1, len(events))
+        share = size // len(events)
         items = [
             Candidate(
                 workspace_id=workspace_id,
@@ -96,8 +98,6 @@ class Ingest:
             for event in events
         ]
         self._waiting_bytes += share * len(items)
-        if not items:
-            return []
         committed = self._commits.submit(items, weight=len(items))
         # `asyncio.timeout` does the same for four times as much, a hundredth of what an event costs.
         patience = asyncio.get_running_loop().call_later(self._options.patience, self._give_up, committed)

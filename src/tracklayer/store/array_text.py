@@ -11,26 +11,18 @@ from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, Float, Integer, String, Text, bindparam, cast
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeEngine
 
 from tracklayer.model.event import encode_json
 
 
-class ArrayText(TypeDecorator[Sequence[Any]]):
-    """The type of a parameter that is given as a list and goes to the server as text."""
-
-    impl = Text
-    cache_ok = True
+class ArrayText(Text):
+    """The type of a parameter of a `Statement` that is given as a list and goes to the server as text."""
 
     def __init__(self, write: Callable[[Sequence[Any]], str]) -> None:
         """`write` is `texts` or `plain`."""
         super().__init__()
         self.write = write
-
-    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """See `TypeDecorator`."""
-        return None if value is None else self.write(value)
 
 
 def array(name: str, element: TypeEngine[Any]) -> ColumnElement[Any]:

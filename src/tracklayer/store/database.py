@@ -148,16 +148,17 @@ class Statement:
         """`compiled` has positional parameters; `storable` is the database's."""
         self._storable = storable
         self._sql = str(compiled)
-        self._literals = {name: value for name, value in compiled.params.items() if value is not None}
         names = compiled.positiontup or ()
-        self._values: Callable[[Mapping[str, object]], tuple[object, ...]] = (
+        values: Callable[[Mapping[str, object]], tuple[object, ...]] = (
             itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)
         )
+        # What the statement and the dialect bring of their own: SQLite's OFFSET 0, the 0 of a coalesce.
+        literals = {name: value for name, value in compiled.params.items() if value is not None}
+        self._values = (lambda row: values({**literals, **row})) if literals else values
 
     def run(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
         """Execute it for every row (a mapping from parameter to value, as the driver takes it), if there are any."""
-        fixed = self._literals
-        values = [self._values({**fixed, **row} if fixed else row) for row in rows]
+        values = [self._values(row) for row in rows]
         if values:
             self._execute(_cursor(connection), values)
 
@@ -167,7 +168,7 @@ class Statement:
     def all(self, connection: Connection, row: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Every row that it answers for one set of parameters, as the driver gives them."""
         cursor = _cursor(connection)
-        cursor.execute(self._sql, self._storable(self._values({**self._literals, **row})))
+        cursor.execute(self._sql, self._storable(self._values(row)))
         return list(cursor.fetchall())
 
 
