@@ -132,6 +132,19 @@ def test_signing_in_pausing_and_resuming_takes_no_mouse(page: Page, shop: Stage)
     expect(row.get_by_role("button", name="Pause Order collector")).to_be_focused()
 
 
+def test_a_row_that_came_in_can_be_turned_again_in_the_same_moment(page: Page, shop: Stage) -> None:
+    page.goto("/settings/destinations")
+    row = rows(page).filter(has_text="Order collector")
+    page.evaluate(
+        """() => addEventListener("htmx:afterSwap", () => setTimeout(() => document.activeElement.click()), {once: true})"""
+    )
+    row.get_by_role("button").focus()
+    with page.expect_response(lambda answer: answer.url.endswith("/resume")):
+        press(page, "Enter")
+    expect(row).to_contain_text("active")
+    expect(page).to_have_url("/settings/destinations")
+
+
 @pytest.mark.parametrize("path", ["/settings/destinations", "/deliveries", "/dead-letters", "/settings/secrets"])
 def test_the_focus_is_seen_wherever_it_is(page: Page, path: str) -> None:
     page.goto(path)
