@@ -1,10 +1,10 @@
 # Every target makes the environment it needs in .venv, once, and again when a lock file or pyproject.toml changes.
 # Options: PYTHON=python3.12   make demo ONCE=1   make run ARGS="--port 9000"   make test ARGS="-k retry"
-#          make test WORKERS=3
+#          make test WORKERS=2
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
-WORKERS ?= 2
+WORKERS ?= 3
 VENV := .venv
 BIN  := $(VENV)/bin
 PY   := $(BIN)/python
@@ -34,7 +34,8 @@ demo: $(RUN)
 run: $(RUN)
 	@$(BIN)/tracklayer serve $(ARGS)
 
-# The whole suite runs as two processes (tests/conftest.py says which takes what); what ARGS choose runs in one.
+# The whole suite runs as three processes, for the longest tests wait most of the time (tests/conftest.py says which
+# takes what); what ARGS choose runs in one.
 test: $(DEV)
 	@$(PY) -m pytest --cov --cov-report=term $(or $(ARGS),-n $(WORKERS) --dist loadfile --no-loadscope-reorder)
 

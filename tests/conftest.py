@@ -33,7 +33,7 @@ TOGETHER = ("system", "browser", "console", "web")  # folders whose files share 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: in the end no process of two is left with a long file alone."""
+    """Begin with what takes longest: in the end no process is left with a long file alone."""
     rank = {folder: number for number, folder in enumerate(TOGETHER)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(HERE).parts[0], len(rank)))
 
