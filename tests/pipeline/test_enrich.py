@@ -15,10 +15,9 @@ from tracklayer.model.event import Event, event_fields, event_from_json, event_t
 from tracklayer.model.facts import NO_FACTS, Facts, Group
 from tracklayer.model.rules import Enrichment, WorkspaceRules
 from tracklayer.pipeline.audience import Audiences, compile_audiences
-from tracklayer.pipeline.devices import UserAgentFacts
-from tracklayer.pipeline.enrich import LONGEST_ERROR, MAX_NOTES, Tools, enrich
+from tracklayer.pipeline.enrich import LONGEST_ERROR, MAX_PATHS, Tools, enrich
 
-DEVICE = UserAgentFacts({"family": "iPhone", "type": "mobile"}, {"family": "iOS", "version": "17.2"}, {})
+DEVICE = {"device": {"family": "iPhone", "type": "mobile"}, "os": {"family": "iOS", "version": "17.2"}}
 PLACE = {"country": "GB", "city": "London"}
 FULL = Facts(traits={"plan": "pro"}, group=Group(id="acme", traits={"size": 9}), audiences=frozenset({"vip"}))
 AUDIENCES = compile_audiences({"vip": None, "pros": {"traits.plan": "pro"}, "british": {"context.geo.country": "GB"}})
@@ -61,15 +60,19 @@ def enriched(
 
 
 def notes(of: Event) -> list[tuple[str, str]]:
-    return [(note.get("path", note.get("error")), note["by"]) for note in of.context.get("enriched", [])]
+    return [
+        (told, note["by"])
+        for note in of.context.get("enriched", [])
+        for told in (note["paths"] if "paths" in note else [note["error"]])
+    ]
 
 
 def test_each_enricher_fills_its_place_and_signs_it() -> None:
     found = enriched(web(), FULL)
     assert found.context["campaign"] == {"source": "google"}
     assert found.context["click_ids"] == {"gclid": "Ab9"}
-    assert found.context["device"] == DEVICE.device
-    assert found.context["os"] == DEVICE.os
+    assert found.context["device"] == DEVICE["device"]
+    assert found.context["os"] == DEVICE["os"]
     assert "browser" not in found.context
     assert found.context["geo"] == PLACE
     assert found.context["traits"] == {"plan": "pro"}
@@ -171,8 +174,9 @@ def test_a_list_that_is_not_ours_makes_room() -> None:
 
 
 def test_what_is_noted_is_bounded() -> None:
-    many = Facts(traits={f"t{number}": number for number in range(2 * MAX_NOTES)})
-    assert len(enriched(event(context={"traits": {"own": 1}}), many).context["enriched"]) == MAX_NOTES
+    many = Facts(traits={f"t{number}": number for number in range(2 * MAX_PATHS)})
+    (note,) = enriched(event(context={"traits": {"own": 1}}), many).context["enriched"]
+    assert len(note["paths"]) == MAX_PATHS
 
 
 LEAF = st.none() | st.booleans() | st.integers(-9, 9) | st.decimals(0, 9, places=2) | st.sampled_from(["pro", URL, ""])

@@ -68,7 +68,10 @@ def test_notes_do_not_quote_what_was_taken_out() -> None:
         {"path": "properties.items.0.sku", "from": "a", "why": "upper case"},
         {"path": "properties.value", "from": "5", "why": "a number"},
     ]
-    enriched = [{"path": "segment", "by": "audiences", "names": ["vip"]}]
+    enriched = [
+        {"by": "audiences", "paths": ["segment"], "names": ["vip"]},
+        {"path": "segment", "by": "audiences", "names": ["vip"]},  # as earlier releases wrote it
+    ]
     full = event(context={"normalized": notes, "enriched": enriched})
     left = without(full, "user_data", "properties.items.sku", "segment")
     assert left.context["normalized"] == [
@@ -76,7 +79,10 @@ def test_notes_do_not_quote_what_was_taken_out() -> None:
         {"path": "properties.items.0.sku", "why": "upper case"},
         notes[2],
     ]
-    assert left.context["enriched"] == [{"path": "segment", "by": "audiences"}]
+    assert left.context["enriched"] == [
+        {"by": "audiences", "paths": ["segment"]},
+        {"path": "segment", "by": "audiences"},
+    ]
 
 
 @pytest.mark.parametrize(

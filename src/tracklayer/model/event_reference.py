@@ -169,9 +169,9 @@ FIELDS: tuple[Field, ...] = (
         "context.enriched",
         "list of objects",
         _ANY,
-        "what was added: path, by; or what failed: by, error",
+        "what was added: by, paths; or what failed: by, error",
         "TrackLayer",
-        [{"path": "context.geo", "by": "geo"}],
+        [{"by": "geo", "paths": ["context.geo"]}],
     ),
     Field(
         "context.extra",

@@ -12,7 +12,7 @@ def without_added_audiences(event: Event) -> dict[str, Json]:
     notes = event.context.get("enriched")
     added: set[Json] = set()
     for note in notes if isinstance(notes, list) else ():
-        if isinstance(note, dict) and note.get("path") == "segment" and isinstance(names := note.get("names"), list):
+        if isinstance(note, dict) and note.get("by") == "audiences" and isinstance(names := note.get("names"), list):
             added.update(name for name in names if isinstance(name, str))
     return event_fields(event) | {"segment": [name for name in event.segment if name not in added]}
 

@@ -7,7 +7,6 @@ appends to the address of an advertisement.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from tracklayer.model.event import Json
@@ -39,13 +38,6 @@ LONGEST_VALUE = 500  # characters; a longer value is none, for half of an id is 
 _NAMES = frozenset((*UTM, *CLICK_IDS))
 
 
-class Origin(NamedTuple):
-    """Where a visit came from: the fields of `context.campaign` and `context.click_ids`; empty where it is unsaid."""
-
-    campaign: dict[str, Json]
-    click_ids: dict[str, Json]
-
-
 def page_query(context: Mapping[str, Json], properties: Mapping[str, Json]) -> str:
     """The query of the page that an event happened on; "" where none is known.
 
@@ -61,8 +53,8 @@ def page_query(context: Mapping[str, Json], properties: Mapping[str, Json]) -> s
     return ""
 
 
-def read_origin(query: str) -> Origin:
-    """The campaign and the click ids of a URL's query, decoded.
+def read_origin(query: str) -> dict[str, dict[str, Json]]:
+    """Where a visit came from: `context.campaign` and `context.click_ids` of a URL's query, as far as it tells them.
 
     Names are read in any case, the first of several values counts, and an empty one, one with control characters and
     one that is too long count as none.
@@ -79,4 +71,7 @@ def read_origin(query: str) -> Origin:
                     campaign.setdefault(UTM[name], value)
                 else:
                     click_ids.setdefault(name, value)
-    return Origin(campaign, click_ids)
+    found = {"campaign": campaign} if campaign else {}
+    if click_ids:
+        found["click_ids"] = click_ids
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from ua_parser import OS, Device, Parser, Result, UserAgent
 from ua_parser.loaders import load_builtins
@@ -18,15 +17,12 @@ REMEMBERED = 8192  # user agents: reading one takes 25 µs, remembering 0.1 µs
 _DESKTOPS = frozenset(("Windows", "Mac OS X", "Linux", "Ubuntu", "Fedora", "Debian", "Chrome OS", "FreeBSD", "OpenBSD"))
 
 
-class UserAgentFacts(NamedTuple):
-    """The fields of `context.device`, `context.os` and `context.browser`; only what is known. Not to be changed."""
+ReadUserAgent = Callable[[str], dict[str, dict[str, Json]]]
+"""A user agent's text → the fields of `context` that it tells of; only what is known. Not to be changed.
 
-    device: dict[str, Json]  # family, brand, model, type ("mobile", "tablet", "desktop", "tv", "bot")
-    os: dict[str, Json]  # family, version
-    browser: dict[str, Json]  # family, version
-
-
-ReadUserAgent = Callable[[str], UserAgentFacts]
+- `device`: family, brand, model, type ("mobile", "tablet", "desktop", "tv", "bot")
+- `os`, `browser`: family, version
+"""
 
 
 def user_agent_reader() -> ReadUserAgent:
@@ -39,9 +35,10 @@ def _patterns() -> Parser:
     return Parser(Resolver(load_builtins()))
 
 
-def _read(text: str) -> UserAgentFacts:
+def _read(text: str) -> dict[str, dict[str, Json]]:
     parsed = _patterns().parse(text[:LONGEST])
-    return UserAgentFacts(_device(parsed, text), _system(parsed.os), _browser(parsed.user_agent))
+    found = {"device": _device(parsed, text), "os": _system(parsed.os), "browser": _browser(parsed.user_agent)}
+    return {name: told for name, told in found.items() if told}
 
 
 def _device(parsed: Result, text: str) -> dict[str, Json]:

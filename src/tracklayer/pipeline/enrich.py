@@ -1,12 +1,13 @@
 """What an event gets beside what its sender says: known traits, campaign, device, place, audiences.
 
-What the event says stands; only what is absent, or null, is filled in. Each addition is listed in `context.enriched` as
-`{"path", "by"}`, an enricher that failed as `{"by", "error"}`: that neither holds up the event nor loses it.
+What the event says stands; only what is absent, or null, is filled in. Each enricher that added something is listed in
+`context.enriched` as `{"by", "paths"}`, one that failed as `{"by", "error"}`: that neither holds up the event nor loses
+it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,6 +24,7 @@ from tracklayer.pipeline.known_user import known_user_data
 
 BUDGET = 0.005  # seconds that one event may take before what is left is skipped
 MAX_NOTES = 100
+MAX_PATHS = 100  # of one note
 LONGEST_ERROR = 200  # characters
 
 ReadPlace = Callable[[str], dict[str, Json]]
@@ -77,38 +79,25 @@ class _Draft:
         self.user_data = event.user_data
         self._notes: list[dict[str, Json]] = []
 
-    def fill(self, by: str, found: dict[str, Json], name: str) -> None:
-        """Fill in what `context.name` lacks of `found`, which is not to be changed from then on."""
-        if found:
-            given = self.context.get(name)
-            if given is None:
-                self.context[name] = found
-                self._notes.append(_signed(by, "context", name))
-            else:
-                self._complete(by, found, self.context, "context", name)
+    def fill(self, found: Mapping[str, dict[str, Json]]) -> Sequence[str]:
+        """Fill in what the context lacks of `found`, by name, and answer the paths of what it did.
 
-    def fill_inner(self, by: str, found: dict[str, Json], name: str, inner: str) -> None:
-        """Fill in what the object `inner` of the object `context.name` lacks of `found`."""
-        holder = self.context[name] = dict(self.context[name])
-        if found and holder.get(inner) is None:
-            holder[inner] = found
-            self._notes.append(_signed(by, "context", name, inner))
-        elif found:
-            self._complete(by, found, holder, f"context.{name}", inner)
+        The values are not to be changed from then on.
+        """
+        if self.context.keys().isdisjoint(found):  # as it mostly is
+            self.context.update(found)
+            return _paths("context", tuple(found))
+        return _filled(self.context, found, "context")
 
-    def _complete(self, by: str, found: dict[str, Json], holder: dict[str, Json], path: str, name: str) -> None:
-        given = holder[name]
-        if type(given) is dict:
-            missing = {key: value for key, value in found.items() if value is not None and given.get(key) is None}
-            if missing:
-                holder[name] = {**given, **missing}
-                self._notes += [_signed(by, path, name, key) for key in missing]
+    def fill_user(self, found: Mapping[str, str]) -> Sequence[str]:
+        """Add fields that `user_data` lacks; answers their paths."""
+        self.user_data = {**self.user_data, **found}
+        return _paths("user_data", tuple(found))
 
-    def fill_user(self, by: str, found: Mapping[str, str]) -> None:
-        """Add fields that `user_data` lacks."""
-        if found:
-            self.user_data = {**self.user_data, **found}
-            self._notes += _signed_fields(by, tuple(found))
+    def fill_group(self, traits: dict[str, Json]) -> Sequence[str]:
+        """Fill in what `context.group` lacks of `traits`; answers the paths."""
+        group = self.context["group"] = dict(self.context["group"])
+        return _filled(group, {"traits": traits}, "context.group")
 
     def join(self, by: str, segment: list[str]) -> None:
         """Set the segment, in which everything is that was sent."""
@@ -116,7 +105,12 @@ class _Draft:
         added = [name for name in segment if name not in sent] if sent else segment
         self.segment = segment
         if added:
-            self._notes.append({"path": "segment", "by": by, "names": added})
+            self._notes.append({"by": by, "paths": _SEGMENT, "names": added})
+
+    def sign(self, by: str, paths: Sequence[str]) -> None:
+        """Note what one enricher has filled in."""
+        if paths:
+            self._notes.append({"by": by, "paths": paths if len(paths) <= MAX_PATHS else paths[:MAX_PATHS]})
 
     def fail(self, by: str, error: str) -> None:
         """Note why there is nothing of one enricher."""
@@ -142,43 +136,42 @@ class _Draft:
 
 def _add_traits(draft: _Draft) -> None:
     facts = draft.facts
+    paths: list[str] = []
     if facts.traits:
-        draft.fill("traits", dict(facts.traits), "traits")
-        draft.fill_user("traits", known_user_data(draft.user_data, facts.traits, draft.rules.default_region))
+        paths += draft.fill({"traits": dict(facts.traits)})
+        paths += draft.fill_user(known_user_data(draft.user_data, facts.traits, draft.rules.default_region))
     if facts.group is not None:
-        _add_group(draft, facts.group)
+        paths += _add_group(draft, facts.group)
+    draft.sign("traits", paths)
 
 
-def _add_group(draft: _Draft, group: Group) -> None:
+def _add_group(draft: _Draft, group: Group) -> Sequence[str]:
     named = draft.context.get("group")
     if named is None:
-        draft.fill("traits", {"id": group.id, "traits": group.traits} if group.traits else {"id": group.id}, "group")
-    elif type(named) is dict and named.get("id") in (None, group.id):
-        draft.fill("traits", {"id": group.id}, "group")
-        draft.fill_inner("traits", group.traits, "group", "traits")
+        return draft.fill({"group": {"id": group.id, "traits": group.traits} if group.traits else {"id": group.id}})
+    if type(named) is dict and named.get("id") in (None, group.id):
+        return [*draft.fill({"group": {"id": group.id}}), *draft.fill_group(group.traits)]
+    return ()
 
 
 def _add_campaign(draft: _Draft) -> None:
     query = page_query(draft.context, draft.event.properties)
     if query:
-        origin = read_origin(query)
-        draft.fill("campaign", origin.campaign, "campaign")
-        draft.fill("campaign", origin.click_ids, "click_ids")
+        draft.sign("campaign", draft.fill(read_origin(query)))
 
 
 def _add_device(draft: _Draft) -> None:
     text = draft.context.get("user_agent")
     if type(text) is str and text:
-        found = draft.tools.user_agent(text)
-        draft.fill("user_agent", found.device, "device")
-        draft.fill("user_agent", found.os, "os")
-        draft.fill("user_agent", found.browser, "browser")
+        draft.sign("user_agent", draft.fill(draft.tools.user_agent(text)))
 
 
 def _add_place(draft: _Draft) -> None:
     address = draft.context.get("ip")
     if draft.tools.geo is not None and type(address) is str and address:
-        draft.fill("geo", draft.tools.geo(address), "geo")
+        place = draft.tools.geo(address)
+        if place:
+            draft.sign("geo", draft.fill({"geo": place}))
 
 
 def _add_audiences(draft: _Draft) -> None:
@@ -189,15 +182,29 @@ def _add_audiences(draft: _Draft) -> None:
         draft.join("audiences", audiences.segment(rule_fields(so_far, facts), facts.audiences))
 
 
-# Notes are the same for event after event, and nobody changes them.
-@lru_cache(maxsize=2_048)
-def _signed(by: str, *path: str) -> dict[str, Json]:
-    return {"path": ".".join(path), "by": by}
+def _filled(holder: dict[str, Json], found: Mapping[str, dict[str, Json]], path: str) -> list[str]:
+    """Fill in what `holder`, which stands at `path`, lacks of the objects `found`; answers the paths of that."""
+    paths: list[str] = []
+    for name, whole in found.items():
+        given = holder.get(name)
+        if given is None and whole:
+            holder[name] = whole
+            paths.append(f"{path}.{name}")
+        elif type(given) is dict:
+            missing = {key: value for key, value in whole.items() if value is not None and given.get(key) is None}
+            if missing:
+                holder[name] = {**given, **missing}
+                paths += [f"{path}.{name}.{key}" for key in missing]
+    return paths
+
+
+# The same for event after event, and nobody changes them.
+_SEGMENT = ["segment"]
 
 
 @lru_cache(maxsize=1_024)
-def _signed_fields(by: str, names: tuple[str, ...]) -> list[dict[str, Json]]:
-    return [_signed(by, "user_data", name) for name in names]
+def _paths(holder: str, names: tuple[str, ...]) -> list[str]:
+    return [f"{holder}.{name}" for name in names]
 
 
 def _is_list_of_notes(value: Json) -> bool:

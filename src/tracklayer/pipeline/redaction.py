@@ -117,9 +117,12 @@ def _without_notes(context: Json, redaction: Redaction) -> Json:
 
 
 def _is_on(note: Json, taken: Sequence[tuple[str, ...]]) -> bool:
-    path = note.get("path") if type(note) is dict else None
-    noted = _named(path.split(".")) if type(path) is str else ()
-    return any(noted[: len(place)] == place[: len(noted)] for place in taken)
+    if type(note) is not dict:
+        return False
+    paths = note.get("paths")
+    paths = paths if type(paths) is list else [note.get("path")]
+    noted = [_named(path.split(".")) for path in paths if type(path) is str]
+    return any(each[: len(place)] == place[: len(each)] for each in noted for place in taken)
 
 
 def _named(place: Sequence[str]) -> tuple[str, ...]:
@@ -128,7 +131,11 @@ def _named(place: Sequence[str]) -> tuple[str, ...]:
 
 
 def _unquoted(note: Json) -> Json:
-    return {key: value for key, value in note.items() if key in ("path", "why", "by")} if type(note) is dict else None
+    return (
+        {key: value for key, value in note.items() if key in ("path", "paths", "why", "by")}
+        if type(note) is dict
+        else None
+    )
 
 
 def _key(name: str) -> str:
