@@ -136,7 +136,9 @@ def test_a_row_that_came_in_can_be_turned_again_in_the_same_moment(page: Page, s
     page.goto("/settings/destinations")
     row = rows(page).filter(has_text="Order collector")
     page.evaluate(
-        """() => addEventListener("htmx:afterSwap", () => setTimeout(() => document.activeElement.click()), {once: true})"""
+        """() => addEventListener(
+            "htmx:afterSwap", () => setTimeout(() => document.activeElement.click()), {once: true}
+        )"""
     )
     row.get_by_role("button").focus()
     with page.expect_response(lambda answer: answer.url.endswith("/resume")):
