@@ -42,6 +42,24 @@ async def test_the_traits_of_an_identify_join_the_events_of_the_same_user_later(
 
 
 @in_virtual_time
+async def test_a_shared_browser_knows_the_traits_of_who_was_named_in_it_last(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        browser = {"anonymous_id": "browser"}
+        ann = {"email": "ann@shop.example", "phone": "+14155550100"}
+        await world.send("i_1", event_name="identify", user_id="ann", **browser, context={"traits": ann})
+        await world.send("e_1", **browser)
+        assert (await stored(world, "e_1")).user_data["phone"] == "+14155550100"
+        await world.send("i_2", event_name="identify", user_id="ben", **browser)
+        await world.send("e_2", **browser)
+        assert (await stored(world, "e_2")).user_data == browser
+        await world.send("i_3", event_name="identify", user_id="ben", **browser, context={"traits": {"plan": "free"}})
+        await world.send("e_3", **browser)
+        assert (await stored(world, "e_3")).context["traits"] == {"plan": "free"}
+        await world.send("e_4", user_id="ann", **browser)
+        assert (await stored(world, "e_4")).user_data["email"] == "ann@shop.example"
+
+
+@in_virtual_time
 async def test_what_an_event_says_itself_is_not_overruled(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         await identify(world, email="old@shop.example")

@@ -69,6 +69,24 @@ def test_a_user_is_in_the_group_that_was_named_last() -> None:
     assert merged(update(NOW + 1, group="g_2"), update(group="g_1")).group == ("g_2", NOW + 1)
 
 
+def test_a_browser_that_somebody_else_is_named_in_forgets_who_was_there_before() -> None:
+    ann = update(NOW, traits={"email": "ann@shop.example", "plan": "gold"}, group="g_1", owner="ann")
+    ben = update(NOW + 1, traits={"plan": "free"}, owner="ben")
+    for both in (merged(ann, ben), merged(ben, ann)):
+        assert both == Profile(traits={"plan": ("free", NOW + 1)}, owner=("ben", NOW + 1))
+    unnamed = update(NOW - 1, traits={"email": "a@shop.example"}, consent={"sale": "denied"})
+    assert merged(unnamed, ann, update(NOW + 1, owner="ben")) == Profile(
+        consent={"sale": ("denied", NOW - 1)}, owner=("ben", NOW + 1)
+    )
+
+
+def test_who_is_named_in_a_browser_again_adds_to_what_is_known() -> None:
+    first, again = update(traits={"plan": "gold"}, owner="ann"), update(NOW + 1, traits={"seats": 3}, owner="ann")
+    for both in (merged(first, again), merged(again, first)):
+        assert both.traits == {"plan": ("gold", NOW), "seats": (3, NOW + 1)}
+        assert both.owner == ("ann", NOW + 1)
+
+
 def test_a_trait_that_is_too_large_or_too_deep_is_left_out_alone() -> None:
     deep: Any = "x"
     for _ in range(9):
@@ -127,6 +145,26 @@ def test_the_order_of_arrival_changes_no_trait_and_no_group(updates: list[Profil
     one, other = merged(*updates), merged(*shuffled)
     assert (one.traits, one.group) == (other.traits, other.group)
     assert len(encode_json(one.traits)) <= MAX_TRAITS
+
+
+OWNED = st.lists(
+    st.tuples(st.integers(0, 9), st.sampled_from(["ann", "ben", "cem"]), st.sets(st.sampled_from("abc"))),
+    unique_by=lambda each: each[0],
+    max_size=6,
+)
+
+
+@given(OWNED, st.randoms(use_true_random=False))
+def test_a_browser_never_knows_traits_of_two_people(told: list[tuple[int, str, set[str]]], rng: Any) -> None:
+    updates = [
+        update(NOW + at, owner=owner, traits=dict.fromkeys(sorted(names), owner), group=owner)
+        for at, owner, names in told
+    ]
+    known = merged(*rng.sample(updates, len(updates)))
+    last = max(told, default=None)
+    assert known.owner == (None if last is None else (last[1], NOW + last[0]))
+    assert {value for value, _ in known.traits.values()} <= ({last[1]} if last else set())
+    assert last is None or {*known.traits} >= last[2]
 
 
 @given(UPDATES, st.randoms(use_true_random=False))

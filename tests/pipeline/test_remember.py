@@ -19,7 +19,21 @@ def test_the_traits_of_identify_are_remembered_under_both_ids() -> None:
     traits = {"plan": "pro", "left": None}
     assert said("identify", user_data=BOTH, context={"traits": traits}) == [
         ProfileUpdate(user_key="u1", traits=traits, at=AT),
-        ProfileUpdate(user_key="anonymous:a1", traits=traits, at=AT),
+        ProfileUpdate(user_key="anonymous:a1", traits=traits, owner="u1", at=AT),
+    ]
+
+
+def test_an_identify_without_traits_still_tells_who_is_in_the_browser_now() -> None:
+    named = [ProfileUpdate(user_key="anonymous:a1", owner="u1", at=AT)]
+    contexts: list[dict[str, Any]] = [{}, {"traits": {}}, {"traits": "pro"}]
+    for context in contexts:
+        assert said("identify", user_data=BOTH, context=context) == named
+
+
+def test_a_group_is_its_users_in_the_browser_too() -> None:
+    assert said("group", user_data=BOTH, context={"group": {"id": "g1"}}) == [
+        ProfileUpdate(user_key="u1", group="g1", at=AT),
+        ProfileUpdate(user_key="anonymous:a1", group="g1", owner="u1", at=AT),
     ]
 
 
@@ -36,7 +50,7 @@ def test_a_group_is_joined_and_has_traits_of_its_own() -> None:
 
 def test_what_is_said_of_the_future_is_said_now() -> None:
     (update,) = said(
-        "identify", "2999-01-01T00:00:00.123456789Z", user_data={"external_id": "u"}, context={"traits": {}}
+        "identify", "2999-01-01T00:00:00.123456789Z", user_data={"external_id": "u"}, context={"traits": {"a": 1}}
     )
     assert update.at == AT + 60
 
@@ -48,6 +62,6 @@ def test_other_events_say_nothing() -> None:
 
 def test_what_names_nobody_or_has_another_shape_is_not_remembered() -> None:
     assert said("identify", context={"traits": {"plan": "pro"}}) == []
-    assert said("identify", user_data=BOTH, context={"traits": "pro"}) == []
+    assert said("identify", user_data={"anonymous_id": "a1"}, context={"traits": "pro"}) == []
     assert said("group", user_data=BOTH, context={"group": "g1"}) == []
     assert said("group", user_data=BOTH, context={"group": {"id": 7}}) == []

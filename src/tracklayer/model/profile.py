@@ -2,6 +2,9 @@
 
 Everything is kept with the time at which it was said, and what is newer wins: calls may arrive in any order. A trait
 that was taken away is kept as null, so that an older call cannot bring it back.
+
+A browser may be shared. What it is known to say is the traits of one person at a time: of the user who was named in it
+last, and the traits of whoever was named before are gone.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ class ProfileUpdate(msgspec.Struct, frozen=True, kw_only=True):
     traits: dict[str, Json] | None = None  # null takes a trait away
     group: str | None = None  # the id of the group to which the user belongs from now on
     consent: dict[str, str] | None = None  # category → "granted" | "denied"
+    owner: str | None = None  # of a browser: the key of the user whose traits and group these are; None: not known
     at: float  # unix seconds, when it was said; the caller keeps it from lying in the future
 
 
@@ -39,6 +43,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     traits: dict[str, tuple[Json, float]] = {}  # name → value (null: taken away), unix seconds
     group: tuple[str, float] | None = None  # id, unix seconds
     consent: dict[str, tuple[str, float]] = {}  # category → "granted" | "denied", unix seconds
+    owner: tuple[str, float] | None = None  # of a browser: the key of the user named in it last, unix seconds
 
 
 def profile_keys(user_data: Mapping[str, Json]) -> tuple[str, ...]:
@@ -86,16 +91,11 @@ def merge_profile(known: Profile, update: ProfileUpdate) -> Profile:
     Of two states of consent that were said at the same time, "denied" wins. What is larger than the limits of this
     module is left out: a trait that is too large or too deep, and the oldest traits where all are too many.
     """
-    traits, consent, group = known.traits, known.consent, known.group
-    if update.traits:
-        traits = _merged_traits(traits, update.traits, update.at)
-    if update.consent:
-        consent = merge_consent(consent, update.consent, update.at)
-    if update.group is not None and group_key(update.group) and (group is None or group[1] <= update.at):
-        group = (update.group, update.at)
-    if traits is known.traits and consent is known.consent and group == known.group:
+    traits, group, owner = _merged_telling(known, update)
+    consent = merge_consent(known.consent, update.consent, update.at) if update.consent else known.consent
+    if traits is known.traits and consent is known.consent and group == known.group and owner == known.owner:
         return known
-    return Profile(traits=traits, consent=consent, group=group)
+    return Profile(traits=traits, consent=consent, group=group, owner=owner)
 
 
 def merge_consent(
@@ -119,6 +119,24 @@ _PREFIXES = (GROUP, ANONYMOUS, USER)
 
 def _is_key(value: Json, longest: int) -> bool:
     return type(value) is str and 0 < len(value) <= longest and "\0" not in value  # SQLite's JSON ends at a NUL
+
+
+def _merged_telling(
+    known: Profile, update: ProfileUpdate
+) -> tuple[dict[str, tuple[Json, float]], tuple[str, float] | None, tuple[str, float] | None]:
+    """Traits, group and owner."""
+    traits, group, owner = known.traits, known.group, known.owner
+    if owner is not None and update.owner is not None and owner[0] != update.owner:
+        if update.at < owner[1]:
+            return traits, group, owner  # somebody else is named in this browser by now
+        traits, group, owner = {}, None, None
+    if update.traits:
+        traits = _merged_traits(traits, update.traits, update.at)
+    if update.group is not None and group_key(update.group) and (group is None or group[1] <= update.at):
+        group = (update.group, update.at)
+    if update.owner is not None and (owner is None or owner[1] < update.at):
+        owner = (update.owner, update.at)
+    return traits, group, owner
 
 
 def _merged_traits(

@@ -28,6 +28,7 @@ LARGEST_REMEMBERED = 2_048  # bytes of such JSON
 class _Traits(msgspec.Struct, frozen=True, omit_defaults=True):
     traits: dict[str, tuple[Json, float]] = {}
     group: tuple[str, float] | None = None
+    owner: tuple[str, float] | None = None
 
 
 _decode_traits = msgspec.json.Decoder(_Traits, float_hook=Decimal).decode
@@ -41,6 +42,7 @@ class Kept(NamedTuple):
 
     traits: dict[str, tuple[Json, float]]
     group: tuple[str, float] | None
+    owner: tuple[str, float] | None
     known: Traits  # those that were not taken away
     member: str | None  # by what lists may name somebody whose e-mail address is among them
 
@@ -54,10 +56,11 @@ class KnownUser(NamedTuple):
     @property
     def profile(self) -> Profile:
         """To merge with what is news."""
-        return Profile(traits=self.kept.traits, group=self.kept.group, consent=self.consent)
+        kept = self.kept
+        return Profile(traits=kept.traits, group=kept.group, consent=self.consent, owner=kept.owner)
 
 
-STRANGER = KnownUser(Kept({}, None, Traits(), None), {})
+STRANGER = KnownUser(Kept({}, None, None, Traits(), None), {})
 _Key: TypeAlias = tuple[str, str]  # workspace id, key of a profile
 
 
@@ -182,19 +185,22 @@ def _known(traits: bytes | None, consent: bytes | None) -> KnownUser:
 
 def _kept(traits: bytes) -> Kept:
     read = _decode_traits(traits)
-    return _kept_of(read.traits, read.group)
+    return _kept_of(read.traits, read.group, read.owner)
 
 
-def _kept_of(traits: dict[str, tuple[Json, float]], group: tuple[str, float] | None) -> Kept:
+def _kept_of(
+    traits: dict[str, tuple[Json, float]], group: tuple[str, float] | None, owner: tuple[str, float] | None
+) -> Kept:
     known = Traits({name: value for name, (value, _) in traits.items() if value is not None})
-    return Kept(traits, group, known, email_member(known))
+    return Kept(traits, group, owner, known, email_member(known))
 
 
 def _as_known(profile: Profile, before: KnownUser | None) -> KnownUser:
     """A profile as it will be read again."""
-    if before is not None and profile.traits is before.kept.traits and profile.group == before.kept.group:
-        return KnownUser(before.kept, profile.consent)
-    return KnownUser(_kept_of(profile.traits, profile.group), profile.consent)
+    kept = None if before is None else before.kept
+    if kept is None or profile.traits is not kept.traits or (profile.group, profile.owner) != (kept.group, kept.owner):
+        kept = _kept_of(profile.traits, profile.group, profile.owner)
+    return KnownUser(kept, profile.consent)
 
 
 _remembered = lru_cache(maxsize=REMEMBERED)(_kept)
@@ -203,10 +209,12 @@ _remembered_consent = lru_cache(maxsize=REMEMBERED)(_decode_consent)
 
 def _row(workspace_id: str, key: str, profile: Profile) -> dict[str, object]:
     times = [at for _, at in (*profile.traits.values(), *profile.consent.values())]
+    times += [at for _, at in filter(None, (profile.group, profile.owner))]
+    told = _Traits(profile.traits, profile.group, profile.owner)
     return {
         "workspace_id": workspace_id,
         "user_key": key,
-        "traits": encode_json(_Traits(profile.traits, profile.group)) if profile.traits or profile.group else None,
+        "traits": None if told == _Traits() else encode_json(told),
         "consent": encode_json(profile.consent) if profile.consent else None,
-        "updated_at": max([*times, *([profile.group[1]] if profile.group else [])], default=0.0),
+        "updated_at": max(times, default=0.0),
     }
