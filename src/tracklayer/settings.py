@@ -254,6 +254,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[IPv4Network | IPv6Network, ...],
         Setting(_NETWORKS, "Networks (CIDR) that a destination may reach although they are private or local."),
     ] = ()
+    trusted_proxies: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Setting(
+            _NETWORKS,
+            "Networks (CIDR) of proxies before the console: their `X-Forwarded-For` and `X-Forwarded-Proto` count.",
+        ),
+    ] = ()
     geo_file: Annotated[
         Path | None,
         Setting(

@@ -54,10 +54,16 @@ class Page(NamedTuple):
 
 
 class Console:
-    """One browser: `cookies` are its jar. Redirects are answered, not followed; `follow` follows."""
+    """One browser: `cookies` are its jar. Redirects are answered, not followed; `follow` follows.
 
-    def __init__(self, url: str, cookies: Mapping[str, str] | None = None) -> None:
+    `headers` come with every request, as a proxy adds them.
+    """
+
+    def __init__(
+        self, url: str, cookies: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.url = url
+        self._headers = dict(headers or {})
         self.cookies = dict(cookies or {})
         self._api = Api(url, None)
         self._csrf = ""
@@ -114,7 +120,7 @@ class Console:
     def _send(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Page:
-        sent = dict(headers or {})
+        sent = self._headers | dict(headers or {})
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         status, received, content = self._api.send(method, path, body, sent)

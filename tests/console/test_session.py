@@ -76,6 +76,28 @@ def test_too_many_failures_have_to_wait_and_the_right_password_too(
     assert stranger.sign_in(email="eve@example.com").status == 429
 
 
+def address_of_the_last_failure(server: ServerProcess) -> str:
+    entries = Api(server.url, server.key).get("/v1/audit?action=person.sign_in_failed").body["data"]
+    return str(entries[0]["detail"]["address"])
+
+
+def test_a_browser_is_known_by_what_a_trusted_proxy_says_of_it_and_by_no_word_of_its_own(
+    own_server: ServerProcess, tmp_path: Path
+) -> None:
+    forwarded = {
+        "X-Forwarded-For": "198.51.100.7, 203.0.113.9",
+        "X-Forwarded-Proto": "https",
+    }  # the first: its own word
+    Console(own_server.url, headers=forwarded).sign_in(password="not the password of ana")
+    assert address_of_the_last_failure(own_server) == "127.0.0.1"
+
+    with ServerProcess(tmp_path / "data", trusted_proxies="127.0.0.1/32,10.0.0.0/8") as behind:
+        first_person(behind)
+        Console(behind.url, headers=forwarded).sign_in(password="not the password of ana")
+        assert address_of_the_last_failure(behind) == "203.0.113.9"
+        assert Console(behind.url, headers=forwarded).sign_in().status == 303
+
+
 def test_the_session_cookie_is_for_this_server_only_and_out_of_the_reach_of_scripts(stranger: Console) -> None:
     answer = stranger.sign_in()
     cookie = next(line for line in answer.headers.get_all("set-cookie") or [] if line.startswith("tl_session="))

@@ -16,7 +16,8 @@ def profile_updates(event: Event, now: float) -> list[ProfileUpdate]:
     """The updates that a normalized event makes, before anything is added to it; `now` is unix seconds.
 
     An `identify` is remembered under both of its ids, so that what the same browser does next without being signed in
-    is known, too; one without traits still tells who is in that browser now. A `group` puts its user into the group. What is said to happen in the future happens now.
+    is known, too; one without traits still tells who is in that browser now. A `group` puts its user into the group.
+    What is said to happen in the future happens now.
     """
     if not tells_of_user(event):
         return []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, cast
 
 from litestar import Litestar, get
 from litestar.datastructures import State
@@ -15,6 +16,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from tracklayer import __version__
 from tracklayer.service import Service
@@ -46,8 +48,16 @@ _API = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/litestar.js
 def create_app(service: Service) -> ASGIApp:
     """The whole application over one service, which it starts and stops with itself."""
     console = create_console(service)
-    app = IngestApp(service, SourceApp(service, _by_path(_api(service, console.state.renderer), console)))
+    pages = _behind(service.settings.trusted_proxies, console)
+    app = IngestApp(service, SourceApp(service, _by_path(_api(service, console.state.renderer), pages)))
     return only_watched(app) if service.settings.role == "worker" else app
+
+
+def _behind(proxies: Sequence[IPv4Network | IPv6Network], app: ASGIApp) -> ASGIApp:
+    """`app`, to which a request through one of `proxies` comes from the browser's address."""
+    if not proxies:
+        return app
+    return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), trusted_hosts=list(map(str, proxies))))
 
 
 def _by_path(api: ASGIApp, console: ASGIApp) -> ASGIApp:
