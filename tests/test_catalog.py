@@ -143,10 +143,10 @@ async def test_a_reload_compiles_what_changed_and_keeps_the_rest(
     await catalog.load()
     plans = [plan_of(catalog, each.id) for each in (stays, changes, goes)]
     new = msgspec.structs.replace(changes, version=2, config=destination_config("renamed"))
-    await configuration.update_destination(new, seen=1, version=version_of(new))
-    await configuration.update_destination(msgspec.structs.replace(goes, deleted_at=NOW), seen=1)
+    assert await configuration.update_destination(changes, new, version_of(new))
+    assert await configuration.update_destination(goes, msgspec.structs.replace(goes, deleted_at=NOW))
     paused = msgspec.structs.replace(stays, status=DestinationStatus.PAUSED)
-    await configuration.update_destination(paused, seen=1)
+    assert await configuration.update_destination(stays, paused)
 
     tenant = await catalog.reload(WORKSPACE)
 

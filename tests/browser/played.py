@@ -170,8 +170,7 @@ class _People:
 
     async def _change(self, name: str, **patch: Any) -> None:
         at = self._workspace_id, self.destinations[name]
-        draft = self._service.destinations.merged(*at, patch)
-        await self._service.destinations.replace(*at, draft, author=COLLEAGUE, seen=None)
+        await self._service.destinations.patch(*at, patch, author=COLLEAGUE, seen=None)
 
     async def _colleague_joins(self) -> None:
         people = self._service.people

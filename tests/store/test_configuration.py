@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
 
 from tests.store.samples import NOW, OTHER_WORKSPACE, WORKSPACE, destination, destination_config, version_of
-from tracklayer.errors import PreconditionFailed
 from tracklayer.model.destination import (
     Consent,
     DestinationConfig,
@@ -147,7 +147,7 @@ async def test_every_save_makes_a_version_and_older_ones_stay(configuration: Con
     await configuration.add_destination(first, version_of(first))
     second, version = newer(first, FULL)
 
-    await configuration.update_destination(second, seen=1, version=version)
+    assert await configuration.update_destination(first, second, version)
 
     assert await configuration.destination(first.id) == second
     assert [each.version for each in await configuration.versions(first.id)] == [2, 1]
@@ -160,24 +160,47 @@ async def test_a_change_of_status_makes_no_version(configuration: Configuration)
     await configuration.add_destination(record, version_of(record))
     paused = msgspec.structs.replace(record, status=DestinationStatus.PAUSED, updated_at=NOW + 1)
 
-    await configuration.update_destination(paused, seen=1)
+    assert await configuration.update_destination(record, paused)
 
     assert await configuration.destinations() == [paused]
     assert len(await configuration.versions(record.id)) == 1
 
 
-async def test_a_save_over_a_version_that_is_gone_is_refused_and_changes_nothing(configuration: Configuration) -> None:
+async def test_a_save_over_a_version_that_is_gone_changes_nothing(configuration: Configuration) -> None:
     first = destination()
     await configuration.add_destination(first, version_of(first))
     second, version = newer(first)
-    await configuration.update_destination(second, seen=1, version=version)
+    assert await configuration.update_destination(first, second, version)
     late, its_version = newer(first, FULL)
 
-    with pytest.raises(PreconditionFailed, match="dst_1 is no longer at version 1"):
-        await configuration.update_destination(late, seen=1, version=its_version)
+    assert not await configuration.update_destination(first, late, its_version)
 
     assert await configuration.destination(first.id) == second
     assert len(await configuration.versions(first.id)) == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"status": DestinationStatus.PAUSED},
+        {"signing_sealed": b"new", "previous_sealed": b"old", "previous_until": NOW + 9},
+        {"deleted_at": NOW},
+    ],
+)
+async def test_what_makes_no_version_is_not_written_over_either(
+    configuration: Configuration, changed: dict[str, Any]
+) -> None:
+    first = destination()
+    await configuration.add_destination(first, version_of(first))
+    meanwhile = msgspec.structs.replace(first, **changed)
+    assert await configuration.update_destination(first, meanwhile)
+    late, its_version = newer(first, FULL)
+
+    assert not await configuration.update_destination(first, late, its_version)
+
+    assert await configuration.destination(first.id) == meanwhile
+    again, version = newer(meanwhile, FULL)
+    assert await configuration.update_destination(meanwhile, again, version)
 
 
 async def test_of_saves_that_come_at_once_one_wins(configuration: Configuration) -> None:
@@ -186,19 +209,16 @@ async def test_of_saves_that_come_at_once_one_wins(configuration: Configuration)
     saves = [newer(first, destination_config(f"name {number}")) for number in range(5)]
 
     results = await asyncio.gather(
-        *(configuration.update_destination(record, seen=1, version=version) for record, version in saves),
-        return_exceptions=True,
+        *(configuration.update_destination(first, record, version) for record, version in saves)
     )
 
-    won = [number for number, result in enumerate(results) if result is None]
-    assert len(won) == 1
-    assert sum(isinstance(result, PreconditionFailed) for result in results) == 4
-    assert await configuration.destination(first.id) == saves[won[0]][0]
+    assert sorted(results) == [False] * 4 + [True]
+    assert await configuration.destination(first.id) == saves[results.index(True)][0]
 
 
-async def test_an_update_of_a_destination_that_never_was_is_refused(configuration: Configuration) -> None:
-    with pytest.raises(PreconditionFailed):
-        await configuration.update_destination(destination("dst_unknown"), seen=1)
+async def test_an_update_of_a_destination_that_never_was_is_none(configuration: Configuration) -> None:
+    unknown = destination("dst_unknown")
+    assert not await configuration.update_destination(unknown, unknown)
 
 
 async def test_a_deleted_destination_is_no_longer_listed_but_still_known(configuration: Configuration) -> None:
@@ -207,7 +227,7 @@ async def test_a_deleted_destination_is_no_longer_listed_but_still_known(configu
         await configuration.add_destination(record, version_of(record))
     deleted = msgspec.structs.replace(gone, deleted_at=NOW + 1)
 
-    await configuration.update_destination(deleted, seen=1)
+    assert await configuration.update_destination(gone, deleted)
 
     assert await configuration.destinations() == [kept]
     assert await configuration.destination("dst_2") == deleted

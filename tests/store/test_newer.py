@@ -80,7 +80,7 @@ async def test_what_is_not_known_is_never_written_over(
     (found,) = await configuration.destinations()
     changed = msgspec.structs.replace(found, status=DestinationStatus.PAUSED)
     with pytest.raises(Conflict, match=r"saved by a newer version of TrackLayer .*hedging"):
-        await configuration.update_destination(changed, seen=1)
+        await configuration.update_destination(found, changed)
     with pytest.raises(Conflict, match=r"at version 1 by a newer version .*hedging"):
         await configuration.version(saved.id, 1)
 
@@ -92,7 +92,7 @@ async def test_what_cannot_be_read_at_all_is_said_by_name_and_the_last_known_goe
     await catalog.load()
     await save_newer(database, **fields)
     next_version = msgspec.structs.replace(saved, version=2)
-    await configuration.update_destination(next_version, seen=1, version=version_of(next_version))
+    assert await configuration.update_destination(saved, next_version, version_of(next_version))
     await save_newer(database, **fields)
 
     with pytest.raises(Conflict, match=saved.id):

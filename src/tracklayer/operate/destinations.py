@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,6 +33,7 @@ from tracklayer.ports import Clock
 from tracklayer.store import Configuration, Queue
 from tracklayer.vault import Vault
 
+TRIES = 20  # to change a destination that others change at the same moment
 UNSAVED_ID = "dst_unsaved"
 """Stands for the id of a destination that is not saved yet."""
 
@@ -41,6 +43,15 @@ _TURNS = {
     DestinationStatus.PAUSED: "paused",
     DestinationStatus.DRAFT: "made_a_draft",
 }
+
+
+class _Change(NamedTuple):
+    """What becomes of a destination, and how the audit trail tells it."""
+
+    record: DestinationRecord
+    verb: str | None  # None: who makes it tells it
+    detail: dict[str, Json] = {}  # noqa: RUF012 (nobody changes it)
+    note: str | None = None  # on the new version
 
 
 class Rotated(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,26 +112,19 @@ class Destinations:
         self, workspace_id: str, destination_id: str, draft: DestinationDraft, *, author: str, seen: int | None
     ) -> Destination:
         """Save a new version. `seen` is the version that the caller started from, None where it does not say."""
-        current = self.get(workspace_id, destination_id)
-        _expect(current, seen)
-        record = self._drafting.next_record(current, draft)
-        record = msgspec.structs.replace(record, version=current.record.version + 1)
-        version = _version(record, author, draft.note)
-        changed: list[Json] = [each.path for each in self._drafting.changes(current, record, draft)]
-        await self._configuration.update_destination(record, seen=current.record.version, version=version)
-        saved = await self._taken_over(record)
-        await self._record(record, author, "saved", {"version": record.version, "changed": changed})
-        return saved
+        return await self._save(workspace_id, destination_id, lambda _: draft, author=author, seen=seen)
+
+    async def patch(
+        self, workspace_id: str, destination_id: str, patch: dict[str, Json], *, author: str, seen: int | None
+    ) -> Destination:
+        """Save a new version with what a JSON Merge Patch says; the rest stays as it is by then."""
+        return await self._save(
+            workspace_id, destination_id, lambda current: _merged(current, patch), author=author, seen=seen
+        )
 
     def merged(self, workspace_id: str, destination_id: str, patch: dict[str, Json]) -> DestinationDraft:
         """The draft that a JSON Merge Patch (RFC 7396) makes of a destination. A removed `signing` stays removed."""
-        current = self.get(workspace_id, destination_id)
-        standing = config_json(current.plan.config)
-        if standing["signing"] is not None:
-            standing["signing"] = {**standing["signing"], "enabled": True}
-        if "signing" in patch and patch["signing"] is None:
-            patch = {**patch, "signing": {"enabled": False}}
-        return merge_draft(standing, patch)
+        return _merged(self.get(workspace_id, destination_id), patch)
 
     async def proposed(
         self, workspace_id: str, destination_id: str, patch: dict[str, Json], version: int | None
@@ -151,9 +155,12 @@ class Destinations:
         secret = None if sealed is None else self._vault.open(sealed, purpose=signing_purpose(record.id))
         return msgspec.structs.replace(known, record=record, plan=plan, signing_secret=secret)
 
-    def planned(self, workspace_id: str, destination_id: str, draft: DestinationDraft) -> list[Change]:
+    def planned(
+        self, workspace_id: str, destination_id: str, draft: DestinationDraft, *, seen: int | None = None
+    ) -> list[Change]:
         """What `replace` would change; secrets are compared, and shown as changed only."""
         current = self.get(workspace_id, destination_id)
+        _expect(current, seen)
         return self._drafting.changes(current, self._drafting.next_record(current, draft), draft)
 
     def checked(self, draft: DestinationDraft) -> Plan:
@@ -169,53 +176,55 @@ class Destinations:
         self, workspace_id: str, destination_id: str, number: int, *, author: str, seen: int | None
     ) -> Destination:
         """Save an old version's configuration as the newest one. The signing secret stays the one of today."""
-        current = self.get(workspace_id, destination_id)
-        _expect(current, seen)
-        plan = self._plans.plan(await self._old_config(current, number))
-        record = msgspec.structs.replace(
-            current.record, version=current.record.version + 1, config=plan.config, updated_at=self._clock.now()
-        )
-        version = _version(record, author, f"restored version {number}")
-        await self._configuration.update_destination(record, seen=current.record.version, version=version)
-        restored = await self._taken_over(record)
-        await self._record(record, author, "restored", {"version": record.version, "restored": number})
+
+        async def make(current: Destination) -> _Change:
+            plan = self._plans.plan(await self._old_config(current, number))
+            version = current.record.version + 1
+            record = msgspec.structs.replace(current.record, version=version, config=plan.config)
+            return _Change(record, "restored", {"version": version, "restored": number}, f"restored version {number}")
+
+        _, restored = await self._change(workspace_id, destination_id, make, author=author, seen=seen)
         return restored
 
     async def set_status(
         self, workspace_id: str, destination_id: str, status: DestinationStatus, *, author: str
     ) -> Destination:
         """Pause or resume; what waits goes on waiting, or flows again."""
-        before = self.get(workspace_id, destination_id).record.status
-        changed = await self._changed(workspace_id, destination_id, {"status": status})
-        goes_live = before is DestinationStatus.DRAFT and status is DestinationStatus.ACTIVE
-        verb = "went_live" if goes_live else _TURNS[status]
-        await self._record(changed.record, author, verb, {"before": before.value})
+
+        async def make(current: Destination) -> _Change:
+            before = current.record.status
+            goes_live = before is DestinationStatus.DRAFT and status is DestinationStatus.ACTIVE
+            record = msgspec.structs.replace(current.record, status=status)
+            return _Change(record, "went_live" if goes_live else _TURNS[status], {"before": before.value})
+
+        _, changed = await self._change(workspace_id, destination_id, make, author=author)
         return changed
 
     async def rotate_secret(
         self, workspace_id: str, destination_id: str, *, secret: str | None, overlap: float, author: str
     ) -> Rotated:
         """Sign with a new secret from now on, and with the old one beside it for `overlap` seconds."""
-        current = self.get(workspace_id, destination_id)
-        signing = current.plan.config.signing
-        if signing is None:
-            raise Conflict("this destination does not sign: set signing.secret first", code="not_signed")
-        fresh = secret if secret is not None else generate_secret(signing.scheme, os.urandom(32))
-        with at("secret"):
-            check_secret(signing.scheme, fresh)
-        sealed = self._vault.seal(fresh, purpose=signing_purpose(destination_id))
-        destination = await self._changed(
-            workspace_id,
-            destination_id,
-            {
-                "signing_sealed": sealed,
-                "previous_sealed": current.record.signing_sealed if overlap > 0 else None,
-                "previous_until": self._clock.now() + overlap if overlap > 0 else None,
-            },
-        )
-        detail: dict[str, Json] = {"overlap_seconds": overlap, "generated": secret is None}
-        await self._record(destination.record, author, "secret_rotated", detail)
-        return Rotated(destination=destination, generated=fresh if secret is None else None)
+        generated: str | None = None
+
+        async def make(current: Destination) -> _Change:
+            nonlocal generated
+            signing = current.plan.config.signing
+            if signing is None:
+                raise Conflict("this destination does not sign: set signing.secret first", code="not_signed")
+            fresh = secret if secret is not None else generate_secret(signing.scheme, os.urandom(32))
+            generated = fresh if secret is None else None
+            with at("secret"):
+                check_secret(signing.scheme, fresh)
+            record = msgspec.structs.replace(
+                current.record,
+                signing_sealed=self._vault.seal(fresh, purpose=signing_purpose(destination_id)),
+                previous_sealed=current.record.signing_sealed if overlap > 0 else None,
+                previous_until=self._clock.now() + overlap if overlap > 0 else None,
+            )
+            return _Change(record, "secret_rotated", {"overlap_seconds": overlap, "generated": secret is None})
+
+        _, destination = await self._change(workspace_id, destination_id, make, author=author)
+        return Rotated(destination=destination, generated=generated)
 
     async def delete(
         self, workspace_id: str, destination_id: str, *, discard: bool, seen: int | None, author: str
@@ -230,10 +239,14 @@ class Destinations:
                 "or delete with ?deliveries=discard",
                 code="deliveries_waiting",
             )
-        await self._changed(workspace_id, destination_id, {"deleted_at": self._clock.now()})
+
+        async def make(current: Destination) -> _Change:
+            return _Change(msgspec.structs.replace(current.record, deleted_at=self._clock.now()), None)
+
+        gone, _ = await self._change(workspace_id, destination_id, make, author=author, seen=seen)
         discarded = await self._queue.discard_pending(destination_id, now=self._clock.now())
-        detail: dict[str, Json] = {"name": current.record.config.name, "discarded": discarded}
-        await self._record(current.record, author, "deleted", detail)
+        detail: dict[str, Json] = {"name": gone.record.config.name, "discarded": discarded}
+        await self._record(gone.record, author, "deleted", detail)
         return discarded
 
     async def suppress(
@@ -282,12 +295,53 @@ class Destinations:
         detail: dict[str, Json] = {"suppression_id": suppression_id, "reason": known[suppression_id].reason}
         await self._record(destination.record, author, "suppression_lifted", detail)
 
-    async def _changed(self, workspace_id: str, destination_id: str, fields: dict[str, Any]) -> Destination:
-        """Write fields that are no part of a version."""
-        current = self.get(workspace_id, destination_id).record
-        record = msgspec.structs.replace(current, updated_at=self._clock.now(), **fields)
-        await self._configuration.update_destination(record, seen=current.version)
-        return await self._taken_over(record)
+    async def _save(
+        self,
+        workspace_id: str,
+        destination_id: str,
+        draft_of: Callable[[Destination], DestinationDraft],
+        *,
+        author: str,
+        seen: int | None,
+    ) -> Destination:
+        async def make(current: Destination) -> _Change:
+            draft = draft_of(current)
+            version = current.record.version + 1
+            record = msgspec.structs.replace(self._drafting.next_record(current, draft), version=version)
+            changed: list[Json] = [each.path for each in self._drafting.changes(current, record, draft)]
+            return _Change(record, "saved", {"version": version, "changed": changed}, draft.note)
+
+        _, saved = await self._change(workspace_id, destination_id, make, author=author, seen=seen)
+        return saved
+
+    async def _change(
+        self,
+        workspace_id: str,
+        destination_id: str,
+        make: Callable[[Destination], Awaitable[_Change]],
+        *,
+        author: str,
+        seen: int | None = None,
+    ) -> tuple[Destination, Destination]:
+        """Write what `make` makes of a destination, and answer what it was and what it is.
+
+        Where somebody else changes it meanwhile, it is made anew of what that one has made: neither change is lost.
+        """
+        for _ in range(TRIES):
+            before = self.get(workspace_id, destination_id)
+            _expect(before, seen)
+            change = await make(before)
+            record = msgspec.structs.replace(change.record, updated_at=self._clock.now())
+            version = None
+            if record.version != before.record.version:
+                version = _version(record, author, change.note)
+            if await self._configuration.update_destination(before.record, record, version):
+                after = await self._taken_over(record)
+                if change.verb is not None:
+                    await self._record(record, author, change.verb, change.detail)
+                return before, after
+            await self._reload(workspace_id)
+        raise Conflict(f"destination {destination_id} is being changed by others; try again", code="busy")
 
     async def _old_config(self, current: Destination, number: int) -> DestinationConfig:
         """The configuration of a version; its signing secret is the one of today, which must do for it."""
@@ -329,6 +383,15 @@ def _expect(current: Destination, seen: int | None) -> None:
         raise PreconditionFailed(
             f"destination {current.id} is at version {current.record.version}, If-Match says {seen}"
         )
+
+
+def _merged(current: Destination, patch: dict[str, Json]) -> DestinationDraft:
+    standing = config_json(current.plan.config)
+    if standing["signing"] is not None:
+        standing["signing"] = {**standing["signing"], "enabled": True}
+    if "signing" in patch and patch["signing"] is None:
+        patch = {**patch, "signing": {"enabled": False}}
+    return merge_draft(standing, patch)
 
 
 def _version(record: DestinationRecord, author: str, note: str | None) -> VersionRecord:

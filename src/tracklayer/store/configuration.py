@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from tracklayer.errors import Conflict, PreconditionFailed
+from tracklayer.errors import Conflict
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.event import decode_json, encode_json
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, VersionRecord, Workspace
@@ -90,32 +90,31 @@ class Configuration:
         await self._database.write(work)
 
     async def update_destination(
-        self, record: DestinationRecord, *, seen: int, version: VersionRecord | None = None
-    ) -> None:
-        """Write a destination whose version was `seen`, with a new version where the configuration changed.
+        self, before: DestinationRecord, after: DestinationRecord, version: VersionRecord | None = None
+    ) -> bool:
+        """Write what becomes of `before`, with a new version where the configuration changed.
 
-        Raises `PreconditionFailed` when somebody else saved in between, and `Conflict` where a newer release has saved
-        more than this code knows: that would be lost.
+        False where it is not as `before` says any more: then nothing is written. Raises `Conflict` where a newer
+        release has saved more than this code knows: that would be lost.
         """
-        if record.too_new is not None:
+        if before.too_new is not None:
             raise Conflict(
-                f"destination {record.id} was saved by a newer version of TrackLayer ({record.too_new}), and can be "
+                f"destination {before.id} was saved by a newer version of TrackLayer ({before.too_new}), and can be "
                 "changed there only",
                 code="saved_by_newer_version",
             )
-        statement = (
-            update(destinations)
-            .where(destinations.c.id == record.id, destinations.c.version == seen)
-            .values(_destination_row(record))
-        )
+        columns = destinations.c
+        stands = [columns[name].is_not_distinct_from(value) for name, value in _destination_row(before).items()]
+        statement = update(destinations).where(*stands).values(_destination_row(after))
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
             if connection.execute(statement).rowcount != 1:
-                raise PreconditionFailed(f"destination {record.id} is no longer at version {seen}")
+                return False
             if version is not None:
                 connection.execute(insert(destination_versions).values(_version_row(version)))
+            return True
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def versions(self, destination_id: str) -> list[VersionRecord]:
         """Every version of a destination, newest first, as far as this code knows what it says."""

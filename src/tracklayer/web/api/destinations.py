@@ -137,7 +137,12 @@ class DestinationsController(Controller):
         dry_run: bool = False,
     ) -> Response[DestinationView | Planned]:
         """Save a new version; absent fields get their defaults, an absent `signing` stays as it is."""
-        return await _save(request, service, destination_id, data, if_match, dry_run=dry_run)
+        key, seen = caller(request.scope), read_if_match(if_match)
+        destinations = service.destinations
+        if dry_run:
+            return _planned(destinations.planned(key.workspace_id, destination_id, data, seen=seen))
+        saved = await destinations.replace(key.workspace_id, destination_id, data, author=key.name, seen=seen)
+        return await _answer(saved, service)
 
     @patch("/{destination_id:str}", guards=WRITE)
     async def merge(
@@ -150,8 +155,13 @@ class DestinationsController(Controller):
         dry_run: bool = False,
     ) -> Response[DestinationView | Planned]:
         """Save a new version with some fields changed: a JSON Merge Patch (RFC 7396)."""
-        draft = service.destinations.merged(caller(request.scope).workspace_id, destination_id, data)
-        return await _save(request, service, destination_id, draft, if_match, dry_run=dry_run)
+        key, seen = caller(request.scope), read_if_match(if_match)
+        destinations = service.destinations
+        if dry_run:
+            draft = destinations.merged(key.workspace_id, destination_id, data)
+            return _planned(destinations.planned(key.workspace_id, destination_id, draft, seen=seen))
+        saved = await destinations.patch(key.workspace_id, destination_id, data, author=key.name, seen=seen)
+        return await _answer(saved, service)
 
     @delete("/{destination_id:str}", guards=WRITE, status_code=200)
     async def remove(
@@ -305,23 +315,8 @@ async def _answer(destination: Destination, service: Service, status: int = 200)
     return ApiResponse(view, status_code=status, headers={"ETag": etag})
 
 
-async def _save(
-    request: ApiRequest,
-    service: Service,
-    destination_id: str,
-    draft: DestinationDraft,
-    if_match: str | None,
-    *,
-    dry_run: bool,
-) -> Response[Any]:
-    key = caller(request.scope)
-    if dry_run:
-        found = service.destinations.planned(key.workspace_id, destination_id, draft)
-        return ApiResponse(Planned(changed=bool(found), changes=found))
-    saved = await service.destinations.replace(
-        key.workspace_id, destination_id, draft, author=key.name, seen=read_if_match(if_match)
-    )
-    return await _answer(saved, service)
+def _planned(changes: list[Change]) -> Response[Any]:
+    return ApiResponse(Planned(changed=bool(changes), changes=changes))
 
 
 async def _set_status(

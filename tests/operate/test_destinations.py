@@ -1,0 +1,111 @@
+"""Changes of one destination that come at the same moment: each that is answered holds."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.virtual_time import in_virtual_time
+from tests.world import World, running
+from tracklayer.errors import NotFound, PreconditionFailed, TrackLayerError
+from tracklayer.model.destination import DestinationStatus
+from tracklayer.operate.destinations import Destinations, Rotated
+
+SIGNED = {"signing": {"secret": "first_secret_0001"}}
+
+
+def of(world: World) -> Destinations:
+    return world.service.destinations
+
+
+async def patched(world: World, destination_id: str, seen: int | None = None, **fields: Any) -> None:
+    await of(world).patch(world.workspace_id, destination_id, fields, author="test", seen=seen)
+
+
+async def rotated(world: World, destination_id: str, secret: str) -> Rotated:
+    return await of(world).rotate_secret(
+        world.workspace_id, destination_id, secret=secret, overlap=3600.0, author="test"
+    )
+
+
+@in_virtual_time
+async def test_a_pause_and_a_save_at_once_both_hold(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d")
+        for number, status in enumerate([DestinationStatus.PAUSED, DestinationStatus.ACTIVE] * 2):
+            turn = of(world).set_status(world.workspace_id, made, status, author="test")
+            save = patched(world, made, name=f"name {number}")
+            await asyncio.gather(*((turn, save) if number < 2 else (save, turn)))
+            found = of(world).get(world.workspace_id, made).record
+            assert (found.status, found.config.name, found.version) == (status, f"name {number}", number + 2)
+
+
+@in_virtual_time
+async def test_of_many_saves_at_once_none_takes_another_ones_fields_back(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d")
+        fields: list[dict[str, Any]] = [
+            {"name": "n"},
+            {"template": "{}"},
+            {"on_missing": "null"},
+            {"rate_limit": {"events_per_second": 9}},
+        ]
+        await asyncio.gather(*(patched(world, made, **each) for each in fields))
+        found = of(world).get(world.workspace_id, made).record
+        assert (found.config.name, found.config.template, found.config.on_missing, found.version) == (
+            "n",
+            "{}",
+            "null",
+            5,
+        )
+        assert found.config.rate_limit is not None
+        assert [each.version for each in await of(world).versions(world.workspace_id, made)] == [5, 4, 3, 2, 1]
+
+
+@in_virtual_time
+async def test_of_two_rotations_at_once_the_later_one_signs_with_the_earlier_one_beside_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", **SIGNED)
+        await asyncio.gather(rotated(world, made, "second_secret_01"), rotated(world, made, "third_secret_001"))
+        found = of(world).get(world.workspace_id, made)
+        assert {found.signing_secret, found.previous_secret} == {"second_secret_01", "third_secret_001"}
+
+
+@in_virtual_time
+async def test_a_rotation_and_a_pause_at_once_both_hold(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", **SIGNED)
+        pause = of(world).set_status(world.workspace_id, made, DestinationStatus.PAUSED, author="test")
+        await asyncio.gather(rotated(world, made, "second_secret_01"), pause)
+        found = of(world).get(world.workspace_id, made)
+        assert (found.signing_secret, found.record.status) == ("second_secret_01", DestinationStatus.PAUSED)
+
+
+@in_virtual_time
+async def test_a_destination_that_was_deleted_stays_so_whoever_saves_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        for first in ("delete", "save"):
+            made = await world.destination("d")
+            delete, save = world.delete(made, discard=True), patched(world, made, name="late")
+            results: list[Any] = await asyncio.gather(
+                *((delete, save) if first == "delete" else (save, delete)), return_exceptions=True
+            )
+            assert all(isinstance(each, NotFound) for each in results if isinstance(each, TrackLayerError))
+            with pytest.raises(NotFound):
+                of(world).get(world.workspace_id, made)
+
+
+@in_virtual_time
+async def test_who_names_a_version_is_refused_where_another_was_saved_and_not_for_a_pause(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d")
+        await asyncio.gather(world.pause(made), patched(world, made, seen=1, name="second"))
+        results = await asyncio.gather(
+            patched(world, made, name="third"), patched(world, made, seen=2, name="late"), return_exceptions=True
+        )
+        assert [type(each) for each in results] == [type(None), PreconditionFailed]
+        found = of(world).get(world.workspace_id, made).record
+        assert (found.config.name, found.status) == ("third", DestinationStatus.PAUSED)
