@@ -282,7 +282,7 @@ class Service:
         if given is not None and self.keys.find(given) is None:
             name = "TRACKLAYER_ADMIN_KEY"
             await self.keys.create(workspace.id, name=name, scopes=("admin",), author=SYSTEM, key=given)
-        if self.keys.all(workspace.id):
+        if any("admin" in key.scopes for key in self.keys.all(workspace.id)):
             return None
         _, key = await self.keys.create(workspace.id, name="first admin key", scopes=("admin",), author=SYSTEM)
         return key

@@ -84,8 +84,24 @@ async def test_an_api_key_comes_back_with_its_scopes_until_it_is_removed(configu
         await configuration.add_api_key(key)
     assert await configuration.api_keys() == keys
 
-    await configuration.remove_api_key("key_1")
+    assert await configuration.remove_api_key("key_1")
     assert await configuration.api_keys() == keys[1:]
+
+
+async def test_of_admin_keys_that_go_at_once_one_stays_in_each_workspace(configuration: Configuration) -> None:
+    admin = frozenset({"admin", "events:write"})
+    for number in range(4):
+        await configuration.add_api_key(api_key(f"key_{number}", scopes=admin))
+    await configuration.add_api_key(api_key("key_other", workspace=OTHER_WORKSPACE, scopes=admin))
+    await configuration.add_api_key(api_key("key_reader", scopes=frozenset({"events:read"})))
+
+    removed = await asyncio.gather(*(configuration.remove_api_key(f"key_{number}") for number in range(4)))
+
+    assert sorted(removed) == [False, True, True, True]
+    left = {key.id for key in await configuration.api_keys()}
+    assert left == {f"key_{removed.index(False)}", "key_other", "key_reader"}
+    assert not await configuration.remove_api_key("key_other")
+    assert await configuration.remove_api_key("key_reader")
 
 
 async def test_a_secret_is_replaced_and_keeps_its_birthday(configuration: Configuration) -> None:

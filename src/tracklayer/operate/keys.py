@@ -81,13 +81,11 @@ class Keys:
 
     async def remove(self, workspace_id: str, key_id: str, *, author: str) -> None:
         """Revoke a key at once. The last admin key stays."""
-        keys = self.all(workspace_id)
-        doomed = next((key for key in keys if key.id == key_id), None)
+        doomed = next((key for key in self.all(workspace_id) if key.id == key_id), None)
         if doomed is None:
             raise NotFound(f"there is no API key {key_id!r} in this workspace")
-        if "admin" in doomed.scopes and sum("admin" in key.scopes for key in keys) == 1:
+        if not await self._configuration.remove_api_key(key_id):
             raise Conflict("this is the last admin key: make another one first", code="last_admin_key")
-        await self._configuration.remove_api_key(key_id)
         await self._catalog.load_keys()
         detail: dict[str, Json] = {"name": doomed.name}
         await self._audit.record(workspace_id, actor=author, action="key.revoked", target=key_id, detail=detail)

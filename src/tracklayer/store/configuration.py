@@ -49,9 +49,20 @@ class Configuration:
         values = {**msgspec.structs.asdict(key), "scopes": " ".join(sorted(key.scopes))}
         await self._write(insert(api_keys).values(values))
 
-    async def remove_api_key(self, key_id: str) -> None:
-        """Forget a key."""
-        await self._write(delete(api_keys).where(api_keys.c.id == key_id))
+    async def remove_api_key(self, key_id: str) -> bool:
+        """Forget a key; False where it stays, for it is the last one of its workspace with the scope `admin`."""
+        of_workspace = select(api_keys.c.workspace_id).where(api_keys.c.id == key_id).scalar_subquery()
+        theirs = select(api_keys).where(api_keys.c.workspace_id == of_workspace).order_by(api_keys.c.id)
+
+        def work(connection: Connection) -> bool:
+            # Locked, or of two that go at once each would take the other one for the last.
+            rows = connection.execute(theirs.with_for_update()).mappings()
+            if [row["id"] for row in rows if "admin" in row["scopes"].split()] == [key_id]:
+                return False
+            connection.execute(delete(api_keys).where(api_keys.c.id == key_id))
+            return True
+
+        return await self._database.write(work)
 
     async def secrets(self) -> list[SealedSecret]:
         """Every secret of every workspace, by name."""
