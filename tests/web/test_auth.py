@@ -79,6 +79,42 @@ def test_a_call_needs_its_scope_and_says_which(
             problem(answer, 403, "missing_scope", says=scope)
 
 
+def test_who_may_only_read_destinations_sees_no_stored_event_through_them(
+    api: Api, site: Site, keys: dict[str, str]
+) -> None:
+    made, event_id = site.create(), site.send()
+    reader = Api(api.url, keys["destinations:read"])
+    path = f"/v1/destinations/{made['id']}"
+    body = {"event_id": event_id, "template": "{{json this}}"}
+    problem(reader.post(f"{path}/preview", body), 403, "missing_scope", says="events:read")
+    known = {"event": site.event(user_id="u_1"), "template": "{{json context.traits}}"}  # with what is known of u_1
+    problem(reader.post(f"{path}/preview", known), 403, "missing_scope", says="events:read")
+    ok(reader.post(f"{path}/preview", {"filter": {}}))
+    problem(reader.post(f"{path}/compare", {"template": "{}"}), 403, "missing_scope", says="events:read")
+    both = ok(api.post("/v1/api-keys", {"name": "both", "scopes": ["destinations:read", "events:read"]}), 201)["key"]
+    ok(Api(api.url, both).post(f"{path}/preview", body))
+    ok(Api(api.url, both).post(f"{path}/compare", {"template": "{}"}))
+
+
+@pytest.mark.parametrize("scheme", ["tracklayer", "standard-webhooks"])
+def test_who_may_only_read_destinations_gets_nothing_signed(
+    api: Api, site: Site, keys: dict[str, str], scheme: str
+) -> None:
+    secret = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
+    made = site.create(signing={"scheme": scheme, "secret": secret})
+    ok(api.post(f"/v1/destinations/{made['id']}/rotate-secret", {"overlap": "1h"}))
+    path, body = f"/v1/destinations/{made['id']}/preview", {"filter": {}, "template": '{"value": 1000000}'}
+    shown = ok(Api(api.url, keys["destinations:read"]).post(path, body))["steps"]
+    full = ok(api.post(path, body))["steps"]
+    assert shown["sign"] == full["sign"]
+    assert shown["sign"]["verified"] is True
+    signed = [name for name in full["render"]["request"]["headers"] if "signature" in name.lower()]
+    assert len(signed) == (2 if scheme == "tracklayer" else 3)
+    for name in signed:
+        assert shown["render"]["request"]["headers"][name] == "••••"
+        assert "••••" not in full["render"]["request"]["headers"][name]
+
+
 @pytest.mark.parametrize("method, path, scope", CALLS)
 def test_a_call_needs_a_key(api: Api, method: str, path: str, scope: str) -> None:
     answer = Api(api.url, None).call(method, path, body_of(method, path))

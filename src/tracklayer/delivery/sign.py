@@ -24,6 +24,8 @@ Headers = tuple[tuple[str, str], ...]
 
 SIGNATURE = "X-TrackLayer-Signature"
 SIGNATURE_PREVIOUS = "X-TrackLayer-Signature-Previous"
+STANDARD_SIGNATURE = "webhook-signature"
+SIGNATURES = (SIGNATURE, SIGNATURE_PREVIOUS, STANDARD_SIGNATURE)
 
 _MAX_SECRET = 256  # characters
 _PREFIX = "whsec_"
@@ -53,7 +55,7 @@ def sign(scheme: Scheme, keys: Keys, *, delivery_id: str, timestamp: int, body: 
         secrets = [keys.current] if keys.previous is None else [keys.current, keys.previous]
         headers.append(("webhook-id", delivery_id))
         headers.append(("webhook-timestamp", str(timestamp)))
-        headers.append(("webhook-signature", " ".join(_standard(secret, content) for secret in secrets)))
+        headers.append((STANDARD_SIGNATURE, " ".join(_standard(secret, content) for secret in secrets)))
     return tuple(headers)
 
 
@@ -73,7 +75,7 @@ def verify(scheme: Scheme, secret: str, headers: Iterable[tuple[str, str]], body
     key = _decoded(secret)
     message = ".".join(received.get(name, "") for name in ("webhook-id", "webhook-timestamp")).encode() + b"." + body
     expected = base64.b64encode(hmac.new(key or b"", message, hashlib.sha256).digest())
-    versioned = [entry.partition(",") for entry in received.get("webhook-signature", "").split(" ")]
+    versioned = [entry.partition(",") for entry in received.get(STANDARD_SIGNATURE, "").split(" ")]
     matching = [hmac.compare_digest(found.encode(), expected) for version, _, found in versioned if version == "v1"]
     return key is not None and any(accepted) and any(matching)
 

@@ -43,6 +43,16 @@ def authorize(keys: Keys, header: str | None, scope: str) -> ApiKey:
     key = keys.find(text.strip())
     if key is None:
         raise Unauthorized("this API key is not known: it was revoked, or is mistyped", code="unknown_key")
-    if scope not in key.scopes and "admin" not in key.scopes:
-        raise Forbidden(f"this key lacks the scope {scope}", code="missing_scope")
+    demand(key, scope)
     return key
+
+
+def demand(key: ApiKey, scope: str) -> None:
+    """Raise `Forbidden` for a key without `scope`."""
+    if not may(key, scope):
+        raise Forbidden(f"this key lacks the scope {scope}", code="missing_scope")
+
+
+def may(key: ApiKey, scope: str) -> bool:
+    """Whether a key has `scope`, or is an admin's."""
+    return scope in key.scopes or "admin" in key.scopes

@@ -30,7 +30,7 @@ from tracklayer.web.api.views import (
     suppression_view,
     version_view,
 )
-from tracklayer.web.auth import caller, requires
+from tracklayer.web.auth import caller, demand, may, requires
 from tracklayer.web.exchange import ApiRequest, ApiResponse
 
 READ = [requires("destinations:read")]
@@ -276,28 +276,36 @@ class DestinationsController(Controller):
     ) -> RehearsalView:
         """Render without sending, for `event`, a stored one (`event_id`) or the synthetic one.
 
-        `version` renders as that version did; any other field overrides the configuration for this once.
+        `version` renders as that version did; any other field overrides the configuration for this once. An event
+        needs the scope `events:read`, too, for what is known of its user is shown. The signature is shown to who may change the destination: with it
+        anybody could send what a receiver takes for ours.
         """
-        workspace_id = caller(request.scope).workspace_id
+        key = caller(request.scope)
+        workspace_id = key.workspace_id
         overrides = dict(data or {})
         event, event_id = _event(overrides.pop("event", None)), overrides.pop("event_id", None)
         version = _whole(overrides.pop("version", None))
         if event is not None and event_id is not None:
             raise Invalid("give an event or an event_id, not both", code="ambiguous", pointer="/event_id")
+        if event is not None or event_id is not None:
+            demand(key, "events:read")
         wanted = await service.rehearsals.event(workspace_id, event) if event is not None else None
         if event_id is not None:
             wanted = await _stored(service, workspace_id, event_id)
         rehearsal = await service.rehearsals.preview(workspace_id, destination_id, wanted, overrides, version)
-        return preview_view(rehearsal)
+        return preview_view(rehearsal, signed=may(key, "destinations:write"))
 
     @post("/{destination_id:str}/compare", guards=READ, status_code=200)
     async def compare(
         self, request: ApiRequest, service: Service, destination_id: str, data: dict[str, Any]
     ) -> Comparison:
-        """What a save of these fields, or restoring `version`, would do to the newest 100 events that match."""
+        """What a save of these fields, or restoring `version`, would do to the newest 100 events that match, which
+        are shown: it needs the scope `events:read`, too."""
+        key = caller(request.scope)
+        demand(key, "events:read")
         overrides = dict(data)
         version = _whole(overrides.pop("version", None))
-        return await service.reviews.compare(caller(request.scope).workspace_id, destination_id, overrides, version)
+        return await service.reviews.compare(key.workspace_id, destination_id, overrides, version)
 
     @post("/{destination_id:str}/test", guards=WRITE, status_code=200)
     async def test(

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from tracklayer.delivery.sign import SIGNATURES
 from tracklayer.model.delivery import Failure, Response
 from tracklayer.operate.rehearsal import Rehearsal
+from tracklayer.vault import mask
 from tracklayer.web.api.views import request_view
 
 _UNSENT = ("render", "validate")
@@ -22,11 +24,15 @@ class RehearsalView(msgspec.Struct, frozen=True, kw_only=True):
     steps: dict[str, Any]
 
 
-def preview_view(rehearsal: Rehearsal) -> RehearsalView:
-    """A preview: no `send`; `render.request` is what would be sent."""
+def preview_view(rehearsal: Rehearsal, *, signed: bool) -> RehearsalView:
+    """A preview: no `send`; `render.request` is what would be sent, its signature masked where it is not `signed`."""
     steps = _steps(rehearsal)
     if steps["render"] is not None:
-        steps["render"]["request"] = request_view(rehearsal.shown)
+        shown = rehearsal.shown
+        if shown is not None and not signed:
+            headers = tuple((name, mask("") if name in SIGNATURES else value) for name, value in shown.headers)
+            shown = msgspec.structs.replace(shown, headers=headers)
+        steps["render"]["request"] = request_view(shown)
     return _view(rehearsal, steps)
 
 
