@@ -224,7 +224,9 @@ class Service:
         self.search = Search(EventSearch(self._database))
         self.recent = Recent(self.catalog, self.history, self.clock)
         foreseeing = Foreseeing(self.catalog, FactsReader(self._database), self.enriching, self.clock)
-        self.explain = Explain(self.catalog, self.history, foreseeing, profiles.consent_now, self.clock)
+        self.explain = Explain(
+            self.catalog, configuration, self.history, self.engine, foreseeing, profiles.consent_now, self.clock
+        )
         self.rehearsals = Rehearsals(
             self.catalog,
             self.destinations,
@@ -236,7 +238,7 @@ class Service:
             self.clock,
             self.ids,
         )
-        self.reviews = Reviews(self.catalog, self.destinations, self.history, attempter, self.clock)
+        self.reviews = Reviews(self.catalog, self.destinations, self.history, self.engine, attempter, self.clock)
 
     def _take_from_sources(self, vault: Vault) -> None:
         """Build what takes in what sources send."""

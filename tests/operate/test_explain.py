@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.geo_file import write_geo_file
 from tests.virtual_time import in_virtual_time
-from tests.world import World, running
+from tests.world import World, running, status
 from tracklayer.errors import Invalid
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.event import Json
+from tracklayer.model.moment import rfc3339
 from tracklayer.operate.explain import Explanation
 
 
@@ -122,3 +124,103 @@ async def test_aliases_are_read_and_what_is_no_event_is_refused(tmp_path: Path) 
         with pytest.raises(Invalid) as refused:
             await verdicts(world, {"event_id": "x"})
         assert refused.value.pointer == "/event_name"
+
+
+async def explained(world: World, event_id: str) -> Explanation:
+    _, (found,) = await world.service.explain.event(world.workspace_id, event_id)
+    return found
+
+
+@in_virtual_time
+async def test_what_the_receiver_put_off_says_until_when_and_resuming_ends_that(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        world.network.script("/d", status(429, retry_after="7200"), status(200))
+        made = await world.destination("d", retry={"backoff": "1s", "jitter": 0})
+        await world.send("first")
+        await asyncio.sleep(1)
+        await world.send("second")
+        await asyncio.sleep(1)
+        found = await explained(world, "second")
+        until = rfc3339(world.clock.now() + 7198)[:19]
+        (step,) = [each for each in found.steps if each.step == "hold"]
+        assert not step.passed
+        assert f"asked to wait (Retry-After): nothing is sent before {until}" in step.reason
+        assert "due at" in (await explained(world, "first")).reason
+        assert any(f"before {until}" in each for each in await warnings(world, made))
+        assert await world.delivery("second") == found.delivery
+        await world.pause(made)
+        await world.resume(made)
+        assert await warnings(world, made) == []
+        await asyncio.sleep(1)
+        assert (await explained(world, "second")).reason.endswith("is delivered after 1 attempts")
+
+
+async def warnings(world: World, destination_id: str) -> list[str]:
+    found = world.service.destinations.get(world.workspace_id, destination_id)
+    return await world.service.reviews.warnings(found)
+
+
+@in_virtual_time
+async def test_what_waits_for_its_turn_says_for_which(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.destination("d", rate_limit={"events_per_second": 0.5, "burst": 1}, ordering="per_user")
+        await world.send("first", "second", user_id="u_1")
+        await asyncio.sleep(0.5)
+        told = (await explained(world, "second")).reason
+        assert told.endswith(
+            "it waits for its turn under the rate limit of 0.5 a second and behind the earlier events of its user"
+        )
+
+
+@in_virtual_time
+async def test_an_event_is_explained_by_the_version_that_it_met(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", filter={"platform": "web"})
+        await world.send("shop", platform="shopify")
+        await asyncio.sleep(1)
+        await world.change(made, "d", filter={"platform": "shopify"})
+        found = await explained(world, "shop")
+        assert not found.matched
+        assert found.reason.startswith("version 1, in force then: platform is 'shopify', expected 'web'")
+        assert found.steps[0].reason == "version 1 was in force when the event was received; by now it is 2"
+        await world.send("shop_2", platform="shopify")
+        await asyncio.sleep(1)
+        await world.change(made, "d", filter={"platform": "web"})
+        again = await explained(world, "shop_2")
+        assert (again.matched, again.destination.record.version) == (True, 3)
+        assert again.reason.endswith("is delivered after 1 attempts")
+
+
+@in_virtual_time
+async def test_an_event_that_met_a_draft_says_what_is_known_of_that(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", status="draft")
+        await world.send("ord_1")
+        await world.resume(made)
+        assert "the destination was a draft then" in (await explained(world, "ord_1")).reason
+
+
+@in_virtual_time
+async def test_what_could_not_be_rendered_says_what_was_wrong(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.destination("d", template='{"to": "{{secrets.nope}}"}')
+        await world.send("ord_1")
+        await world.all_end()
+        assert "there is no secret" in (await explained(world, "ord_1")).reason
+        reason = (await world.delivery("ord_1")).reason
+        assert reason is not None
+        assert reason.startswith("a request that cannot be rendered is never retried: ")
+        assert "nope" in reason
+
+
+@in_virtual_time
+async def test_a_deleted_destination_still_tells_what_became_of_its_delivery(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d")
+        await world.send("ord_1")
+        await world.all_end()
+        await world.delete(made, discard=True)
+        found = await explained(world, "ord_1")
+        assert found.destination.id == made
+        assert found.steps[0].reason.startswith("the destination was deleted at ")
+        assert found.reason.endswith("is delivered after 1 attempts")

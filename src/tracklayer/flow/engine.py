@@ -190,9 +190,20 @@ class Engine:
             self._background(self._discard(destination_id))
 
     def hold(self, destination_id: str, until: float) -> None:
-        """The receiver asked some process to wait until then."""
+        """The receiver asked some process to wait until then; 0: somebody has ended that."""
         if (lane := self._lanes.get(destination_id)) is not None:
             lane.hold(until)
+
+    def held_until(self, destination_id: str) -> float | None:
+        """Until when (unix seconds) nothing is sent because the receiver asked for it; None: it has not."""
+        lane = self._lanes.get(destination_id)
+        return None if lane is None or lane.hold_until <= self._clock.now() else lane.hold_until
+
+    async def end_hold(self, destination_id: str) -> None:
+        """Send again, whatever the receiver asked for. Raises `Unavailable`."""
+        if self.held_until(destination_id) is not None:
+            await self._paces.end_hold(destination_id)
+            self.hold(destination_id, 0.0)
 
     def is_sending(self, destination_id: str, delivery_id: str) -> bool:
         """Whether an attempt of this delivery is on its way right now."""

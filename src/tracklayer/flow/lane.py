@@ -163,8 +163,8 @@ class Lane:
             self.hold(now + verdict.retry_after)
 
     def hold(self, until: float) -> None:
-        """Send nothing before `until`."""
-        self.hold_until = max(self.hold_until, until)
+        """Send nothing before `until`; 0 ends an earlier word."""
+        self.hold_until = max(self.hold_until, until) if until else 0.0
         self.wake()
 
     def wake(self) -> None:

@@ -9,6 +9,7 @@ from tracklayer.model.delivery import DeliveryState, Failure, Response
 from tracklayer.model.work import Attempt, AttemptRecord, Settlement, Work
 from tracklayer.ports import Rng
 
+LONGEST_DETAIL = 300  # characters
 BODY_OF_A_SUCCESS = 2048  # characters of a delivered answer's body that are kept; of a failed one, all that was read
 
 
@@ -28,7 +29,7 @@ def settle(
     reason = None
     state = DeliveryState.DELIVERED
     if verdict.action != "delivered":
-        state, reason = DeliveryState.DEAD, verdict.rule
+        state, reason = DeliveryState.DEAD, _because(attempted)
     if verdict.action == "retry":
         due = next_due(destination.plan.retry, work.retries, attempted.finished_at, rng, verdict.retry_after)
         if due is None:
@@ -39,6 +40,14 @@ def settle(
     return _settlement(work, destination, attempted, attempter, state, reason, due_at, retries)
 
 
+def _because(attempted: Attempted) -> str:
+    """The rule that made a delivery dead; of what could not even be sent with what was wrong."""
+    result, rule = attempted.result, attempted.verdict.rule
+    if isinstance(result, Failure) and result.kind in ("render", "validate"):
+        return f"{rule}: {result.detail[:LONGEST_DETAIL]}"
+    return rule
+
+
 def settle_test(
     work: Work, destination: Destination, attempted: Attempted, attempter: Attempter, *, note: str | None = None
 ) -> Settlement:
@@ -46,7 +55,7 @@ def settle_test(
     verdict = attempted.verdict
     delivered = verdict.action == "delivered"
     state = DeliveryState.DELIVERED if delivered else DeliveryState.DEAD
-    reason = note if delivered else "; ".join(filter(None, (f"a test is not retried: {verdict.rule}", note)))
+    reason = note if delivered else "; ".join(filter(None, (f"a test is not retried: {_because(attempted)}", note)))
     return _settlement(work, destination, attempted, attempter, state, reason, attempted.finished_at, 0)
 
 

@@ -189,7 +189,7 @@ class Destinations:
     async def set_status(
         self, workspace_id: str, destination_id: str, status: DestinationStatus, *, author: str
     ) -> Destination:
-        """Pause or resume; what waits goes on waiting, or flows again."""
+        """Pause or resume; what waits goes on waiting, or flows again, also where the receiver asked to wait for it."""
 
         async def make(current: Destination) -> _Change:
             before = current.record.status
@@ -197,7 +197,9 @@ class Destinations:
             record = msgspec.structs.replace(current.record, status=status)
             return _Change(record, "went_live" if goes_live else _TURNS[status], {"before": before.value})
 
-        _, changed = await self._change(workspace_id, destination_id, make, author=author)
+        before, changed = await self._change(workspace_id, destination_id, make, author=author)
+        if before.record.status is DestinationStatus.PAUSED and status is DestinationStatus.ACTIVE:
+            await self._engine.end_hold(destination_id)
         return changed
 
     async def rotate_secret(

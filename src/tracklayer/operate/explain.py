@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from tracklayer.catalog import Catalog, Destination
+from tracklayer.catalog import Catalog, Destination, compile_plan
 from tracklayer.errors import NotFound
+from tracklayer.flow.engine import Engine
 from tracklayer.flow.foreseeing import Foreseeing
 from tracklayer.flow.routing import Admission, ConsentNow, admit
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.event import Event, Json, event_fields
+from tracklayer.model.moment import rfc3339
 from tracklayer.pipeline.consent import Remembered
 from tracklayer.ports import Clock
-from tracklayer.store import History
+from tracklayer.store import Configuration, History
 from tracklayer.store.history import StoredDelivery, StoredEvent
 
 
@@ -37,28 +41,84 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explain:
-    """Explains from what is stored and what is configured now."""
+    """Explains from what is stored and what is configured now, or was when the event came."""
 
     def __init__(
-        self, catalog: Catalog, history: History, foreseeing: Foreseeing, consent_now: ConsentNow, clock: Clock
+        self,
+        catalog: Catalog,
+        configuration: Configuration,
+        history: History,
+        engine: Engine,
+        foreseeing: Foreseeing,
+        consent_now: ConsentNow,
+        clock: Clock,
     ) -> None:
         self._catalog = catalog
+        self._configuration = configuration
+        self._engine = engine
         self._foreseeing = foreseeing
         self._history = history
         self._consent_now = consent_now
         self._clock = clock
 
     async def event(self, workspace_id: str, event_id: str) -> tuple[StoredEvent, list[Explanation]]:
-        """The event, and every destination of its workspace. Raises `NotFound`."""
+        """The event, and every destination of its workspace, with those that had a delivery of it and are deleted.
+
+        Raises `NotFound`.
+        """
         stored = await self._history.event(workspace_id, event_id)
         if stored is None:
             raise NotFound(f"there is no event {event_id!r} in this workspace")
         remembered = await self._consent_now(workspace_id, stored.event)
         deliveries = {each.destination_id: each for each in await self._history.deliveries_of(stored.pk)}
+        standing = self._catalog.tenant(workspace_id).destinations
+        destinations = [*standing.values(), *await self._deleted(deliveries.keys() - standing.keys())]
+        return stored, [await self._explain(each, stored, remembered, deliveries.get(each.id)) for each in destinations]
+
+    async def _explain(
+        self, destination: Destination, stored: StoredEvent, remembered: Remembered, delivery: StoredDelivery | None
+    ) -> Explanation:
+        """By the configuration of today. Where that does not tell what happened, by the version of when it did."""
         now = self._clock.now()
-        return stored, [
-            _explain(destination, stored, remembered, deliveries.get(destination.id), now)
-            for destination in self._catalog.tenant(workspace_id).destinations.values()
+        held_until = self._engine.held_until(destination.id)
+        found = _explain(destination, stored, remembered, delivery, now, held_until)
+        if found.matched is (delivery is not None):
+            return found
+        then = await self._as_it_was(destination, stored.received_at)
+        if then is None:
+            return found
+        was = _explain(then, stored, remembered, delivery, now, held_until)
+        version = Step(
+            step="version",
+            passed=True,
+            reason=f"version {then.record.version} was in force when the event was received; "
+            f"by now it is {destination.record.version}",
+        )
+        reason = was.reason if delivery else f"version {then.record.version}, in force then: {was.reason}"
+        return msgspec.structs.replace(was, destination=destination, reason=reason, steps=[version, *was.steps])
+
+    async def _as_it_was(self, destination: Destination, at: float) -> Destination | None:
+        """A destination with the configuration of a moment; None where it is today's, or is not known any more."""
+        saved = await self._configuration.versions(destination.id)
+        version = next((each for each in saved if each.created_at <= at), None)
+        if version is None or version.version == destination.record.version:
+            return None
+        record = msgspec.structs.replace(destination.record, version=version.version, config=version.config)
+        return msgspec.structs.replace(
+            destination, record=record, plan=compile_plan(version.config, self._catalog.limits)
+        )
+
+    async def _deleted(self, ids: Iterable[str]) -> list[Destination]:
+        found = [await self._configuration.destination(each) for each in sorted(ids)]
+        return [
+            Destination(
+                record=record,
+                plan=compile_plan(record.config, self._catalog.limits),
+                signing_secret=None,
+                previous_secret=None,
+            )
+            for record in found
+            if record is not None
         ]
 
     async def verdicts(self, workspace_id: str, fields: dict[str, Json]) -> tuple[Event, list[Explanation]]:
@@ -81,10 +141,15 @@ def _explain(
     remembered: Remembered,
     delivery: StoredDelivery | None,
     now: float,
+    held_until: float | None,
 ) -> Explanation:
     admission = admit(destination, stored.event, now, remembered)
     steps, matched = _steps(destination, stored.event, admission, stored.received_at, now)
-    steps.append(_delivery_step(delivery))
+    waits = delivery is not None and delivery.state is DeliveryState.PENDING
+    if waits and held_until is not None:
+        steps.append(_hold_step(held_until))
+    passed = all(step.passed for step in steps)
+    steps.append(_delivery_step(delivery, passed, _waits_for(destination, delivery, now) if waits else None))
     reason = steps[-1].reason if delivery else next((s.reason for s in steps if not s.passed), steps[-1].reason)
     return Explanation(
         destination=destination, matched=matched, reason=reason, steps=steps, delivery=delivery, admission=admission
@@ -114,6 +179,9 @@ def _steps(
 
 def _status_step(destination: Destination, received_at: float) -> Step:
     status = destination.record.status
+    if destination.record.deleted_at is not None:
+        when = rfc3339(destination.record.deleted_at)
+        return Step(step="status", passed=False, reason=f"the destination was deleted at {when}")
     if destination.record.created_at > received_at:
         return Step(step="status", passed=False, reason="the destination was created after the event was received")
     reasons = {
@@ -144,12 +212,33 @@ def _suppression_step(destination: Destination, event: Event, now: float) -> Ste
     return Step(step="suppression", passed=False, reason=f"suppression {suppression.id}: {suppression.reason}")
 
 
-def _delivery_step(delivery: StoredDelivery | None) -> Step:
+def _hold_step(until: float) -> Step:
+    reason = (
+        f"the receiver asked to wait (Retry-After): nothing is sent before {rfc3339(until)}, "
+        "unless the destination is paused and resumed"
+    )
+    return Step(step="hold", passed=False, reason=reason)
+
+
+def _waits_for(destination: Destination, delivery: StoredDelivery | None, now: float) -> str:
+    """What a delivery that is pending and allowed waits for."""
+    if delivery is not None and delivery.due_at > now:
+        return f"its next attempt is due at {rfc3339(delivery.due_at)}"
+    limit, config = destination.plan.limit, destination.plan.config
+    turns = [f" under the rate limit of {limit.rate:g} a second"] if limit is not None else []
+    if config.ordering is not None:
+        turns.append(" behind the earlier events of its user")
+    return f"it waits for its turn{' and'.join(turns)}"
+
+
+def _delivery_step(delivery: StoredDelivery | None, passed: bool, waits_for: str | None) -> Step:
     if delivery is None:
-        return Step(step="delivery", passed=False, reason="no delivery was made")
-    tail = f": {delivery.reason}" if delivery.reason else ""
+        why = ": the destination was a draft then, or stood otherwise (its audit trail tells)" if passed else ""
+        return Step(step="delivery", passed=False, reason=f"no delivery was made{why}")
+    told = "; ".join(filter(None, (delivery.reason, waits_for)))
     return Step(
         step="delivery",
         passed=delivery.state is DeliveryState.DELIVERED,
-        reason=f"delivery {delivery.id} is {delivery.state.value} after {delivery.attempts} attempts{tail}",
+        reason=f"delivery {delivery.id} is {delivery.state.value} after {delivery.attempts} attempts"
+        + (f": {told}" if told else ""),
     )

@@ -10,8 +10,10 @@ import msgspec
 
 from tracklayer.catalog import Catalog, Destination
 from tracklayer.flow.attempt import Attempter, Prepared, Unsendable
+from tracklayer.flow.engine import Engine
 from tracklayer.flow.routing import Admission, admit
 from tracklayer.model.event import Event, Json, event_fields
+from tracklayer.model.moment import rfc3339
 from tracklayer.model.work import KeptRequest, Work
 from tracklayer.operate.body_diff import body_diff, line_diff
 from tracklayer.operate.destinations import Destinations
@@ -83,22 +85,32 @@ class Reviews:
     """Holds configurations against what has really come in."""
 
     def __init__(
-        self, catalog: Catalog, destinations: Destinations, history: History, attempter: Attempter, clock: Clock
+        self,
+        catalog: Catalog,
+        destinations: Destinations,
+        history: History,
+        engine: Engine,
+        attempter: Attempter,
+        clock: Clock,
     ) -> None:
         self._catalog = catalog
+        self._engine = engine
         self._destinations = destinations
         self._history = history
         self._attempter = attempter
         self._clock = clock
 
     async def warnings(self, destination: Destination) -> list[str]:
-        """What a person should know about a destination that was just saved; it works all the same."""
+        """What a person should know about a destination that was saved; it works all the same."""
         secrets = self._secrets(destination)
         absent = sorted(destination.plan.renderer.secrets - secrets.keys())
         found = [f"the secret {name} does not exist yet: deliveries fail until it does" for name in absent]
         if not absent:
             found += self._synthetic_warning(destination)
         found += self._alias_warnings(destination)
+        held_until = self._engine.held_until(destination.id)
+        if held_until is not None:
+            found.append(f"the receiver asked to wait: nothing is sent before {rfc3339(held_until)}, or until a resume")
         return found + await self._recent_warnings(destination, dict.fromkeys(absent, "") | secrets, not absent)
 
     async def compare(

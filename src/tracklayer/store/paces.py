@@ -63,6 +63,16 @@ class Paces:
 
         await self._database.write(work)
 
+    async def end_hold(self, destination_id: str) -> None:
+        """Let every process send again."""
+        statement = update(paces).where(_OF.destination_id == destination_id).values(hold_until=0.0)
+
+        def work(connection: Connection) -> None:
+            connection.execute(statement)
+            self._database.announce(connection, HOLD, [f"{destination_id} 0"])
+
+        await self._database.write(work)
+
     async def holds(self, *, now: float) -> dict[str, float]:
         """Until when destinations are held that are held now."""
         statement = select(_OF.destination_id, _OF.hold_until).where(_OF.hold_until > now)

@@ -277,8 +277,8 @@ class DestinationsController(Controller):
         """Render without sending, for `event`, a stored one (`event_id`) or the synthetic one.
 
         `version` renders as that version did; any other field overrides the configuration for this once. An event
-        needs the scope `events:read`, too, for what is known of its user is shown. The signature is shown to who may change the destination: with it
-        anybody could send what a receiver takes for ours.
+        needs the scope `events:read`, too, for what is known of its user is shown. The signature is shown to who may
+        change the destination: with it anybody could send what a receiver takes for ours.
         """
         key = caller(request.scope)
         workspace_id = key.workspace_id
