@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.virtual_time import in_virtual_time
 from tests.world import World, failure, running, status
-from tracklayer.errors import Invalid
+from tracklayer.errors import Conflict, Invalid
+from tracklayer.model.delivery import DeliveryState
+from tracklayer.operate.dead_letters import NOTHING_WAS_SENT
 from tracklayer.store.history import DeliveryFilter
 
 KIM = "kim@example.com"
@@ -72,3 +78,53 @@ async def test_many_are_not_let_go_without_a_reason(tmp_path: Path, reason: str)
             await world.service.dead_letters.discard_all(world.workspace_id, DeliveryFilter(), reason, author=KIM)
         assert refused.value.pointer == "/reason"
         assert await world.states() == {"dead": 4}
+
+
+@in_virtual_time
+async def test_of_many_that_are_sent_as_they_were_those_that_never_were_stay_dead(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        world.network.script("/a", status(401), status(200))
+        made = await world.destination("a", retry={"attempts": 0})
+        await world.send("sent")
+        await world.all_end()
+        await world.change(made, "a", template="{{secrets.nope}}")
+        await world.send("never_1", "never_2")
+        await world.all_end()
+        letters, wanted = world.service.dead_letters, DeliveryFilter(destination_id=made)
+        dry = await letters.replay_all(world.workspace_id, wanted, "as_sent", dry_run=True, author=KIM)
+        assert (dry.count, [each.error for each in dry.diffs]) == (1, [NOTHING_WAS_SENT, NOTHING_WAS_SENT, None])
+        done = await letters.replay_all(world.workspace_id, wanted, "as_sent", dry_run=False, author=KIM)
+        assert done.count == 1
+        await world.all_end()
+        assert (await world.delivery("sent")).state is DeliveryState.DELIVERED
+        for event_id in ("never_1", "never_2"):
+            assert ((await world.delivery(event_id)).state, (await world.delivery(event_id)).attempts) == (
+                DeliveryState.DEAD,
+                1,
+            )
+
+
+@in_virtual_time
+async def test_of_two_who_decide_on_one_at_once_the_later_one_is_told_what_the_other_did(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.destination("a", retry={"attempts": 0})
+        letters = world.service.dead_letters
+        for number, verbs in enumerate(itertools.product(("replay", "discard"), repeat=2)):
+            world.network.script("/a", status(401))
+            await world.send(f"ord_{number}")
+            await world.all_end()
+            found = await world.delivery(f"ord_{number}")
+            which = world.workspace_id, found.id
+
+            def decide(verb: str, which: tuple[str, str] = which) -> Coroutine[Any, Any, Any]:
+                if verb == "replay":
+                    return letters.replay(*which, "as_sent", author=KIM)
+                return letters.discard(*which, f"for {verb}", author=KIM)
+
+            results: list[Any] = await asyncio.gather(*map(decide, verbs), return_exceptions=True)
+            (refused,) = [each for each in results if isinstance(each, Exception)]
+            assert isinstance(refused, Conflict)
+            assert refused.code == "not_dead"
+            entries = await world.service.audit.page(world.workspace_id, limit=100)
+            assert len([entry for entry in entries if entry.target == found.id]) == 1
+            await world.all_end()

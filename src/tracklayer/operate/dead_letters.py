@@ -29,6 +29,7 @@ from tracklayer.store.history import DeliveryFilter, StoredDelivery
 PAGE = 500
 DIFFS = 10  # a dry run shows the first ten
 SPARKLINE = 24  # hours
+NOTHING_WAS_SENT = "nothing was sent: the request could not be rendered; use mode rerender"
 
 Mode = Literal["as_sent", "rerender"]
 
@@ -129,11 +130,11 @@ class DeadLetters:
         letter = await self.get(workspace_id, delivery_id)
         if letter.destination is None:
             raise Conflict("the destination of this delivery is deleted: discard it", code="destination_deleted")
-        if mode == "as_sent" and not _has_body(letter):
-            raise Conflict(
-                "nothing was sent: the body could not be rendered; use mode rerender", code="nothing_was_sent"
-            )
-        await self.revive(workspace_id, [letter.delivery], mode)
+        if mode == "as_sent" and letter.request is None:
+            raise Conflict(NOTHING_WAS_SENT, code="nothing_was_sent")
+        if not await self.revive(workspace_id, [letter.delivery], mode):
+            await self._dead(workspace_id, delivery_id)  # somebody was faster, and it says with what
+            raise Conflict(f"delivery {delivery_id} is being changed by others; try again", code="busy")
         replayed = await self._delivery(workspace_id, delivery_id)
         detail: dict[str, Json] = {"mode": mode, "destination_id": letter.delivery.destination_id}
         await self._audit.record(
@@ -153,8 +154,11 @@ class DeadLetters:
                     count += await self.revive(workspace_id, page, mode)
                     continue
                 sendable = [each for each in page if self._destination(each) is not None]
-                count += len(sendable)
                 diffs += [await self._diff(each, mode) for each in sendable[: DIFFS - len(diffs)]]
+                if mode == "as_sent":
+                    count += len(await self._history.with_request([each.id for each in sendable]))
+                else:
+                    count += len(sendable)
         finally:  # also of one that failed half way, and then with what it did
             if count and not dry_run:
                 detail: dict[str, Json] = {"count": count, "mode": mode}
@@ -165,7 +169,9 @@ class DeadLetters:
         """Let one go; it stays in the log as discarded. Raises `Invalid` without a reason."""
         reason = checked_reason(reason, "to discard takes a reason: say why")
         dead = await self._dead(workspace_id, delivery_id)
-        await self._queue.discard(workspace_id, [delivery_id], reason=reason, now=self._clock.now())
+        if not await self._queue.discard(workspace_id, [delivery_id], reason=reason, now=self._clock.now()):
+            await self._dead(workspace_id, delivery_id)  # somebody was faster, and it says with what
+            raise Conflict(f"delivery {delivery_id} is being changed by others; try again", code="busy")
         detail: dict[str, Json] = {"reason": reason, "destination_id": dead.destination_id}
         await self._audit.record(
             workspace_id, actor=author, action="dead_letter.discarded", target=delivery_id, detail=detail
@@ -191,7 +197,9 @@ class DeadLetters:
         return count
 
     async def revive(self, workspace_id: str, dead: Sequence[StoredDelivery], mode: Mode) -> int:
-        """Make dead letters pending again; those of deleted destinations stay. Answers how many are."""
+        """Make dead letters pending again; those of deleted destinations stay, and `as_sent` those of which nothing
+        was sent. Answers how many are.
+        """
         now = self._clock.now()
         sendable = [each for each in dead if self._destination(each) is not None]
         ids = [each.id for each in sendable]
@@ -235,6 +243,8 @@ class DeadLetters:
         admission = admit(destination, stored.event, now, remembered)
         if admission.stopped is not None:
             return None, admission.stopped
+        if mode == "as_sent" and letter.request is None:
+            return None, NOTHING_WAS_SENT
         if mode == "as_sent" and not admission.redacted:
             return sent, None
         work = Work(
@@ -284,10 +294,6 @@ def filter_detail(wanted: DeliveryFilter) -> dict[str, Json]:
     """What an entry of the audit trail tells of a filter: what it asks for, and of ids how many."""
     chosen = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     return chosen if wanted.ids is None else {**chosen, "ids": len(wanted.ids)}
-
-
-def _has_body(letter: DeadLetter) -> bool:
-    return letter.request is not None and letter.request.body is not None
 
 
 def _text(request: KeptRequest | None) -> str | None:

@@ -162,6 +162,11 @@ class History:
         """The same of each of these deliveries."""
         return await self._database.read(lambda connection: read_kept_requests(connection, delivery_ids))
 
+    async def with_request(self, delivery_ids: Sequence[str]) -> set[str]:
+        """Those of these deliveries whose last request is kept."""
+        statement = select(kept_requests.c.delivery_id).where(kept_requests.c.delivery_id.in_(delivery_ids))
+        return set(await self._database.read(lambda connection: connection.execute(statement).scalars().all()))
+
     async def _count(self, rows: Select[Any]) -> int:
         statement = select(func.count()).select_from(rows.subquery())
         return await self._database.read(lambda connection: connection.execute(statement).scalar_one())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
 
 from tracklayer.errors import Unavailable
 from tracklayer.model.delivery import DeliveryState
@@ -260,7 +260,10 @@ class Queue:
         return {destination_id: at for destination_id, at in rows if at is not None}
 
     async def revive(self, workspace_id: str, delivery_ids: Sequence[str], *, as_sent: bool, now: float) -> list[str]:
-        """Make dead letters pending again, due now, with their retries given back. Answers the ids that were dead."""
+        """Make dead letters pending again, due now, with their retries given back. Answers the ids of those.
+
+        `as_sent`: of which no request is kept stays dead, for there is nothing to send once more.
+        """
         values: dict[str, object] = {
             "state": DeliveryState.PENDING.value,
             "reason": None,
@@ -271,7 +274,8 @@ class Queue:
             "available_at": now,
             "lease_owner": None,
         }
-        return await self._change_dead(workspace_id, delivery_ids, values)
+        kept = [exists().where(kept_requests.c.delivery_id == deliveries.c.id)] if as_sent else []
+        return await self._change_dead(workspace_id, delivery_ids, values, *kept)
 
     async def discard(self, workspace_id: str, delivery_ids: Sequence[str], *, reason: str, now: float) -> list[str]:
         """Let dead letters go. Answers the ids that were dead."""
@@ -311,11 +315,11 @@ class Queue:
         )
 
     async def _change_dead(
-        self, workspace_id: str, delivery_ids: Sequence[str], values: dict[str, object]
+        self, workspace_id: str, delivery_ids: Sequence[str], values: dict[str, object], *more: ColumnElement[bool]
     ) -> list[str]:
         statement = (
             update(deliveries)
-            .where(deliveries.c.workspace_id == workspace_id, DEAD, deliveries.c.id.in_(delivery_ids))
+            .where(deliveries.c.workspace_id == workspace_id, DEAD, deliveries.c.id.in_(delivery_ids), *more)
             .values(values)
             .returning(deliveries.c.id, deliveries.c.destination_id)
         )
