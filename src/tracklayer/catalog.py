@@ -22,6 +22,7 @@ from tracklayer.model.destination import Consent, DestinationConfig, Destination
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
 from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.audience import Audiences, compile_audiences
+from tracklayer.pipeline.consent_signals import LONGEST_NAME
 from tracklayer.pipeline.filter import MAX_DEPTH, Filter, compile_filter
 from tracklayer.pipeline.redaction import Redaction, compile_redaction
 from tracklayer.pipeline.route import RouteTable
@@ -74,6 +75,13 @@ def _redaction(policy: Consent | None) -> Redaction:
     if policy is None:
         return ()
     with at("consent"):
+        for place, category in enumerate(policy.requires):
+            if not 0 < len(category.strip()) <= LONGEST_NAME:
+                raise Invalid(
+                    f"a category has 1 to {LONGEST_NAME} characters, such as ad_storage",
+                    code="invalid_category",
+                    pointer=f"/requires/{place}",
+                )
         if policy.when_denied == "redact" and not policy.redact:
             raise Invalid(
                 "when_denied is redact, and no field is redacted: expected paths such as user_data.email",

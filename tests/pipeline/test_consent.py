@@ -288,6 +288,15 @@ def test_an_unknown_category_is_decided_by_the_policy() -> None:
     assert evaluate_consent(allow, {}) == ConsentVerdict(True, "ad_storage is unknown (when_unknown is allow)")
 
 
+@pytest.mark.parametrize("spelling", ["adStorage", "ad-storage", " AD_STORAGE "])
+def test_a_policy_names_a_category_in_any_spelling_as_events_do(spelling: str) -> None:
+    policy = Consent(requires=[spelling])
+    assert evaluate_consent(policy, standing(ad_storage="granted")) == ConsentVerdict(True)
+    assert evaluate_consent(policy, standing(ad_storage="denied")).reason == "ad_storage is denied by the event"
+    made = with_consent(event(), {}, {"*": {spelling: "denied"}})
+    assert made.event.consent == {"ad_storage": "denied"}
+
+
 @pytest.mark.parametrize(
     "by, at, words",
     [

@@ -25,6 +25,8 @@ def test_a_policy_comes_back_as_it_was_saved(site: Site) -> None:
 @pytest.mark.parametrize(
     "consent, code, pointer",
     [
+        ({"requires": ["ad_storage", " "]}, "invalid_category", "/consent/requires/1"),
+        ({"requires": ["x" * 101]}, "invalid_category", "/consent/requires/0"),
         ({"when_denied": "redact"}, "required", "/consent/redact"),
         ({"when_denied": "redact", "redact": []}, "required", "/consent/redact"),
         ({"when_denied": "drop"}, "wrong_type", "/consent/when_denied"),

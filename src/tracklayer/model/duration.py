@@ -6,28 +6,30 @@ import re
 
 from tracklayer.errors import Invalid
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+# Each unit once, the largest first: "2s 10s" is two durations that have lost their comma.
+_WHOLE = re.compile(r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in _UNITS))
 
 
 LONGEST = 30 * 86400.0  # seconds
 
 
 def parse_duration(value: str | int | float, *, most: float = LONGEST) -> float:
-    """Seconds of `value`: a number is seconds, a text is a sum of parts with units.
+    """Seconds of `value`: a number is seconds, a text is a sum of parts with units, the largest unit first.
 
     Raises `Invalid` for anything else, a negative value and one over `most` (30 days).
     """
     if isinstance(value, str):
-        text = value.strip().replace(" ", "")
-        if not _WHOLE.fullmatch(text):
+        text = value.strip()
+        parts = _WHOLE.fullmatch(text)
+        if parts is None or not text:
             raise Invalid(
                 f"{value!r} is not a duration: expected a number with a unit, such as 500ms, 2s, 1m30s, 2h",
                 code="invalid_duration",
                 pointer="",
             )
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+        numbers = zip(parts.groups(), _UNITS.values(), strict=True)
+        seconds = sum(float(number) * size for number, size in numbers if number is not None)
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Invalid(f"{value!r} is not a duration: expected a text such as 10s", code="invalid_duration", pointer="")
     else:

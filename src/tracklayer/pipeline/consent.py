@@ -24,7 +24,7 @@ from tracklayer.model.event import Event, Json
 from tracklayer.model.moment import parse_rfc3339, rfc3339
 from tracklayer.model.rules import ConsentState
 from tracklayer.pipeline.changes import free_name
-from tracklayer.pipeline.consent_signals import AD_CATEGORIES, States, consent_signals, says_gpc, strictest
+from tracklayer.pipeline.consent_signals import AD_CATEGORIES, States, category_of, consent_signals, says_gpc, strictest
 from tracklayer.pipeline.regions import EVERYWHERE, consent_defaults
 
 Remembered = Mapping[str, tuple[str, float]]
@@ -171,7 +171,7 @@ def evaluate_consent(policy: Consent | None, standings: Mapping[str, Standing]) 
         return ConsentVerdict(True)
     missing = {
         category: standing
-        for category in policy.requires
+        for category in map(category_of, policy.requires)
         if (standing := standings.get(category)) is None or standing.state != "granted"
     }
     if not missing:

@@ -61,7 +61,7 @@ def consent_signals(context: Mapping[str, Json]) -> States:
     if type(consent) is dict:
         preferences = consent.get("categoryPreferences")
         found += [_understood(preferences)] if type(preferences) is dict else []
-        found.append(_understood({name: state for name, state in consent.items() if _category(name) in _GOOGLE}))
+        found.append(_understood({name: state for name, state in consent.items() if category_of(name) in _GOOGLE}))
     if type(management) is dict:
         found.append(dict.fromkeys(_names(management.get("allowedConsentIds")), "granted"))
         found.append(dict.fromkeys(_names(management.get("deniedConsentIds")), "denied"))
@@ -107,7 +107,7 @@ def _put(into: States, name: str, said: Json, place: tuple[str, ...]) -> None:
         return
     state = _state(said)
     if state is not None:
-        category = _category(name)
+        category = category_of(name)
         into[category] = "denied" if into.get(category) == "denied" else state
     elif type(said) is not str or said.strip().lower() not in _SAYS_NOTHING:
         shown = f'"{said[:40]}"' if type(said) is str else kind_of(said)
@@ -123,7 +123,7 @@ def _understood(given: Mapping[str, Json]) -> States:
     for name, said in given.items():
         state = _state(said)
         if state is not None and _is_name(name):
-            category = _category(name)
+            category = category_of(name)
             found[category] = "denied" if found.get(category) == "denied" else state
     return found
 
@@ -131,7 +131,7 @@ def _understood(given: Mapping[str, Json]) -> States:
 def _names(ids: Json) -> Iterator[str]:
     """The categories of a list, or of an object from id to title."""
     listed: Iterable[Json] = ids if type(ids) in (list, dict) else ()
-    return (_category(each) for each in listed if _is_name(each))
+    return (category_of(each) for each in listed if _is_name(each))
 
 
 def _is_name(value: Json) -> bool:
@@ -147,7 +147,7 @@ def _state(value: Json) -> ConsentState | None:
     return None
 
 
-def _category(name: str) -> str:
+def category_of(name: str) -> str:
     """Consent Mode's own name in whatever spelling; any other name as it is."""
     return _known_category(name) if len(name) <= LONGEST_NAME else name
 

@@ -17,7 +17,7 @@ from tracklayer.template.parser import parse
 from tracklayer.template.positions import Positions, locate
 from tracklayer.template.programs import Programs
 from tracklayer.template.runtime import Branch, Frame, Run
-from tracklayer.template.scopes import Scope
+from tracklayer.template.scopes import Scope, is_event_path
 from tracklayer.template.syntax import Content, Program
 from tracklayer.template.values import json_safe, scrub
 
@@ -57,15 +57,15 @@ class Template:
         """
         if self._literal is not None:
             return self._literal
-        frame, secrets = _NO_FRAME, scope.get("secrets") if self.secrets else None
+        frame, event, secrets = _NO_FRAME, scope, scope.get("secrets") if self.secrets else None
         if self._needs_context:
             # Without this the secrets could be reached as a field of the whole. A template that never looks at the
             # whole names its fields one by one, and `secrets.NAME` is no field (`Scope.is_secret`).
-            scope = {name: value for name, value in scope.items() if name != "secrets"}
-            frame = Frame(scope, None)
-        run = Run(scope, secrets, self._limits, self._limits.steps)
+            event = {name: value for name, value in scope.items() if is_event_path(name)}
+            frame = Frame(event, None)
+        run = Run(event, scope, secrets, self._limits, self._limits.steps)
         try:
-            text = self._program(run, frame, scope)
+            text = self._program(run, frame, event)
         except RecursionError:
             raise RenderError("the event is nested too deeply for this template") from None
         missing: tuple[PathUse, ...] = ()

@@ -82,6 +82,11 @@ class Expressions:
 
     def _start(self, path: Path) -> tuple[str, tuple[str, ...]]:
         """The name of what the path starts from, and the parts that are left to go."""
+        if parts := self._scope.beside(path):
+            known = ("beside",)
+            if known not in self._known:
+                self._known[known] = self._writer.assign(f"{self._writer.constant(runtime.beside)}(run)")
+            return self._known[known], parts
         if path.data:
             return self._data(path)
         parameter = self._scope.parameter(path)

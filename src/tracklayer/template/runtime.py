@@ -21,7 +21,8 @@ SIZE_OF_A_STEP = 6  # 2 ** 6 characters cost a step
 class Run(msgspec.Struct, gc=False):
     """One rendering: what it may reach, what it has used up, and what was missing."""
 
-    fields: Mapping[str, object]  # what `@root` is: everything but the secrets
+    fields: Mapping[str, object]  # what `@root` is: the event
+    beside: Mapping[str, object]  # where `destination` and `delivery` are
     secrets: object
     limits: Limits
     steps_left: int
@@ -41,8 +42,13 @@ class Run(msgspec.Struct, gc=False):
 
 
 def root(run: Run) -> object:
-    """`@root`: the event with what stands beside it, the secrets taken out."""
+    """`@root`: the event."""
     return run.fields
+
+
+def beside(run: Run) -> object:
+    """What stands beside the event."""
+    return run.beside
 
 
 def note_missing(run: Run, use: PathUse) -> None:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from tracklayer.template.syntax import Path
 
-_NOT_OF_THE_EVENT = ("destination", "delivery", "secrets")
+BESIDE = ("destination", "delivery")  # stand beside the event: named like its fields, and none of them
+_NOT_OF_THE_EVENT = (*BESIDE, "secrets")
 
 
 class Parameter(NamedTuple):
@@ -43,6 +44,17 @@ class Scope:
         is_field_of_this = path.scoped and not path.depth and self.outer is not None
         is_named = path.parts[:1] == ("secrets",) and not path.data
         return is_named and not is_field_of_this and self.parameter(path) is None
+
+    def beside(self, path: Path) -> tuple[str, ...]:
+        """The parts from `destination` or `delivery` on, where `path` leads there from the event; else none."""
+        parameter = self.parameter(path)
+        if path.data:
+            is_root, parts = path.parts[:1] == ("root",), path.parts[1:]
+        elif parameter is not None:
+            is_root, parts = not parameter.is_key and self._up(parameter.hops) == "", path.parts[1:]
+        else:
+            is_root, parts = self._up(path.depth) == "", path.parts
+        return parts if is_root and parts and parts[0] in BESIDE else ()
 
     def dotted(self, path: Path) -> str | None:
         """Where `path` leads, from the event on; None where that is not known."""
