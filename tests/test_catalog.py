@@ -123,6 +123,20 @@ async def test_a_key_that_is_removed_opens_nothing_once_the_keys_are_read_again(
     assert catalog.key("h") is None
 
 
+async def test_a_key_of_a_workspace_that_another_process_has_made_brings_the_workspace(
+    configuration: Configuration, catalog: Catalog
+) -> None:
+    await catalog.load()
+    await configuration.add_workspace(Workspace(id="ws_new", name="new", created_at=NOW))
+    await configuration.add_api_key(
+        ApiKey(id="key_1", workspace_id="ws_new", name="", hash="h", hint="", scopes=frozenset(), created_at=NOW)
+    )
+    await catalog.load_keys()
+    key = catalog.key("h")
+    assert key is not None
+    assert catalog.tenant(key.workspace_id).workspace.name == "new"
+
+
 async def test_drafts_are_known_but_get_no_live_traffic_and_paused_ones_do(
     configuration: Configuration, catalog: Catalog
 ) -> None:

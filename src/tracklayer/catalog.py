@@ -184,9 +184,14 @@ class Catalog:
                 await self.load_workspace(workspace)
 
     async def load_keys(self) -> None:
-        """Read the API keys again."""
+        """Read the API keys again, and the workspaces that another process has made for them."""
         async with self._loading:
-            self._keys = {key.hash: key for key in await self._configuration.api_keys()}
+            keys = await self._configuration.api_keys()
+            if any(key.workspace_id not in self._tenants for key in keys):
+                for workspace in await self._configuration.workspaces():
+                    if workspace.id not in self._tenants:
+                        await self._load_workspace(workspace)
+            self._keys = {key.hash: key for key in keys}
 
     async def load_workspace(self, workspace: Workspace) -> None:
         """Read one workspace's rules, destinations and secrets again."""

@@ -64,10 +64,11 @@ from tracklayer.store import (
     open_database,
 )
 from tracklayer.store.causes import Causes
+from tracklayer.store.clock import SharedClock, read_once
 from tracklayer.store.counts import Counts
 from tracklayer.store.facts import FactsReader
 from tracklayer.store.key_checks import KeyChecks
-from tracklayer.store.listening import Listening, SharedClock
+from tracklayer.store.listening import Listening
 from tracklayer.store.moving import refuse_half_moved
 from tracklayer.store.paces import Paces
 from tracklayer.store.profiles import Profiles
@@ -101,7 +102,7 @@ class Service:
         self._database = open_database(settings.database_url, connections=settings.database_connections)
         if settings.role != "all" and not self._database.shared:
             raise Conflict(f"role {settings.role} needs postgresql://…: on SQLite one process does all", code="role")
-        shared_clock = SharedClock()
+        self._shared_clock = shared_clock = SharedClock()
         self.clock = clock or (shared_clock if self._database.shared else SystemClock())
         self.rng = rng or random.Random(os.urandom(16))  # noqa: S311 (ids and jitter; keys come from the system)
         self.input_limits = InputLimits(event_bytes=settings.event_limit, batch_events=settings.batch_limit)
@@ -269,6 +270,8 @@ class Service:
 
     async def prepare(self) -> str | None:
         """Open the store and load the catalog, without delivering; answers the first admin key where it made one."""
+        if self._database.shared and not self._shared_clock.is_set:  # nobody listens
+            await read_once(self._shared_clock, self._database)
         async with self._database.alone():
             return await self._prepare()
 

@@ -117,3 +117,11 @@ def test_on_postgresql_it_needs_no_data_directory(tmp_path: Path, fresh_postgres
         ran = run("prune", "--json", data_dir=str(tmp_path), database_url=fresh_postgres)
     assert ran.json["rows"]["events"] == 20
     assert asyncio.run(events_left(fresh_postgres)) == 1
+
+
+def test_on_postgresql_it_goes_by_the_databases_clock(
+    tmp_path: Path, fresh_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(fill(fresh_postgres))
+    monkeypatch.setattr("tracklayer.ports.SystemClock.now", lambda _self: 0.0)  # a host at whose start it was 1970
+    assert run("prune", "--json", data_dir=str(tmp_path), database_url=fresh_postgres).json["rows"]["events"] == 20

@@ -20,7 +20,8 @@ from tracklayer.operate.maintenance import AGAIN, EVERY, FIRST, PRUNED, LastPrun
 from tracklayer.ports import SystemClock
 from tracklayer.settings import Settings
 from tracklayer.store import open_database
-from tracklayer.store.listening import Listening, SharedClock
+from tracklayer.store.clock import SharedClock
+from tracklayer.store.listening import Listening
 from tracklayer.store.retention import retention
 from tracklayer.store.tables import events
 

@@ -113,7 +113,6 @@ class _Move:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Source, Target]]:
-        from tracklayer.ports import SystemClock
         from tracklayer.store.moving import Source, make_days, opened
         from tracklayer.store.retention import retention
 
@@ -121,7 +120,7 @@ class _Move:
             installation, revision = source.identity(), source.revision()
             async with opened(self._target) as target:
                 await target.begin(installation, revision)
-                await make_days(source, target, retention(self._settings), SystemClock())
+                await make_days(source, target, retention(self._settings), await target.clock())
                 yield source, target
 
     def _report_done(self, seconds: float) -> None:

@@ -46,8 +46,8 @@ def prune(
 async def _prune(settings: Settings, *, dry_run: bool, report: Report) -> Pruned:
     from tracklayer.metrics import Metrics
     from tracklayer.operate.maintenance import Maintenance
-    from tracklayer.ports import SystemClock
     from tracklayer.store import open_database
+    from tracklayer.store.clock import clock_of
     from tracklayer.store.retention import retention
     from tracklayer.store.schema import schema_state
 
@@ -55,7 +55,7 @@ async def _prune(settings: Settings, *, dry_run: bool, report: Report) -> Pruned
     try:
         if (await database.read(schema_state)).pending:
             raise Conflict("the database's schema is not the newest: tracklayer migrate brings it there", code="schema")
-        maintenance = Maintenance(database, retention(settings), SystemClock(), Metrics())
+        maintenance = Maintenance(database, retention(settings), await clock_of(database), Metrics())
         pruned = await maintenance.prune(dry_run=dry_run, report=report)
     finally:
         await database.close()

@@ -93,7 +93,8 @@ def resolve_consent(
     standings = {category: by_event[state] for category, state in said.items()}
     if gpc:
         standings |= dict.fromkeys(AD_CATEGORIES, Standing("denied", "gpc", at))
-    for category, (state, region) in defaults.items():
+    for name, (state, region) in defaults.items():
+        category = category_of(name)
         if category not in standings:
             standings[category] = _by_default(state, region)
     return Resolved(standings=_heard(standings, remembered), to_remember=said)

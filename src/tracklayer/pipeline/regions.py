@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from tracklayer.model.event import Json
 from tracklayer.model.rules import ConsentState
-from tracklayer.pipeline.consent_signals import category_of
 
 # The European Economic Area: the Union, Iceland, Liechtenstein, Norway. ISO 3166-1 alpha-2.
 _EEA = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
@@ -26,7 +25,7 @@ def consent_defaults(
     if defaults:
         for region in regions(user_data, context):
             for category, state in defaults.get(region, _NONE).items():
-                found.setdefault(category_of(category), (state, region))
+                found.setdefault(category, (state, region))
     return found
 
 

@@ -7,7 +7,6 @@ for itself. The same connection tells the database's time: hosts' clocks differ,
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -15,40 +14,15 @@ import structlog
 from sqlalchemy.engine import make_url
 
 from tracklayer.errors import Unavailable
+from tracklayer.store.clock import NOW, SharedClock
 from tracklayer.store.postgresql import CHANNEL, CONNECTING, arguments_of
 
 CHECK_EVERY = 5.0  # seconds between looks whether the connection lives, which also reads the clock
 ANSWER = 3.0  # seconds that such a look may take
 PAUSE = 0.5  # seconds before the first try to connect again; twice as many before each further one
 LONGEST_PAUSE = 5.0
-CERTAIN = 0.02  # seconds: a reading of the clock that took longer counts only where it is off by more than that
 
 log = structlog.get_logger("tracklayer.store")
-
-
-class SharedClock:
-    """The database's time, read from time to time and carried on by this machine's monotonic clock."""
-
-    def __init__(self) -> None:
-        """Until the first reading it is 1970: an id that was made by a wrong clock would be in the way for long."""
-        self._base = -time.monotonic()
-        self._read_at: float | None = None
-
-    def now(self) -> float:
-        """Unix time in seconds, as the database has it."""
-        return self._base + time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep on the event loop."""
-        await asyncio.sleep(max(0.0, seconds))
-
-    def set(self, theirs: float, before: float, after: float) -> None:
-        """The database's clock said `theirs` at some moment between two readings of the monotonic clock."""
-        base = theirs - (before + after) / 2
-        uncertain = (after - before) / 2
-        if self._read_at is None or uncertain <= CERTAIN or abs(base - self._base) > uncertain:
-            self._base = base
-            self._read_at = after
 
 
 class Listening:
@@ -139,9 +113,7 @@ class Listening:
             return connection
 
     async def _read_clock(self, connection: asyncpg.Connection) -> None:
-        before = time.monotonic()
-        theirs = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
-        self._clock.set(theirs, before, time.monotonic())
+        await self._clock.read(lambda: connection.fetchval(NOW))
 
     def _told(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         topic, _, about = str(payload).partition(" ")

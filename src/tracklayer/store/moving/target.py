@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 from tracklayer.errors import Conflict, Unavailable
 from tracklayer.ports import Clock
+from tracklayer.store.clock import clock_of
 from tracklayer.store.database import Database
 from tracklayer.store.moving.shape import Digest, Row, Shape, shapes
 from tracklayer.store.partitions import Partitions
@@ -69,6 +70,10 @@ class Target:
                         )
                 await self._connection.execute(f"CREATE TABLE {MARK} (source varchar NOT NULL)")
                 await self._connection.execute(f"INSERT INTO {MARK} VALUES ($1)", installation)
+
+    async def clock(self) -> Clock:
+        """The database's."""
+        return await clock_of(self._database)
 
     async def make_days(self, clock: Clock, *, back: int) -> None:
         """Make the partitions of as many days before today, beside those that a server makes ahead."""
