@@ -220,7 +220,10 @@ async def running(data_dir: Path, *, network: Network | None = None, **settings:
     network = network or Network(clock)
     _begin_with(await _empty_database(), data_dir)
     service = Service(
-        Settings(data_dir=data_dir, admin_key=KEY, **settings), clock=clock, rng=random.Random(7), transport=network
+        Settings(data_dir=data_dir, **({"admin_key": KEY} | settings)),
+        clock=clock,
+        rng=random.Random(7),
+        transport=network,
     )
     await service.start()
     try:

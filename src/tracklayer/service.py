@@ -196,7 +196,7 @@ class Service:
         self, configuration: Configuration, counts: Counts, profiles: Profiles, attempter: Attempter
     ) -> None:
         """Build what people work with."""
-        self.keys = Keys(self.catalog, configuration, self.audit, self.clock, self.ids)
+        self.keys = Keys(self.catalog, configuration, KeyChecks(self._database), self.audit, self.clock, self.ids)
         self.secrets = Secrets(self.catalog, configuration, self.engine, self._vault, self.audit, self.clock)
         self.destinations = Destinations(
             self.catalog,
@@ -283,10 +283,8 @@ class Service:
         await self.catalog.load()
         await self.sources.load()
         workspace = await self.keys.workspace(DEFAULT_WORKSPACE)
-        given = self.settings.admin_key
-        if given is not None and self.keys.find(given) is None:
-            name = "TRACKLAYER_ADMIN_KEY"
-            await self.keys.create(workspace.id, name=name, scopes=("admin",), author=SYSTEM, key=given)
+        if self.settings.admin_key is not None:
+            await self.keys.take_over(workspace.id, self.settings.admin_key, name="TRACKLAYER_ADMIN_KEY", author=SYSTEM)
         if any("admin" in key.scopes for key in self.keys.all(workspace.id)):
             return None
         _, key = await self.keys.create(workspace.id, name="first admin key", scopes=("admin",), author=SYSTEM)

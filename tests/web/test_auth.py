@@ -103,7 +103,7 @@ def test_who_may_only_read_destinations_gets_nothing_signed(
     secret = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
     made = site.create(signing={"scheme": scheme, "secret": secret})
     ok(api.post(f"/v1/destinations/{made['id']}/rotate-secret", {"overlap": "1h"}))
-    path, body = f"/v1/destinations/{made['id']}/preview", {"filter": {}, "template": '{"value": 1000000}'}
+    path, body = f"/v1/destinations/{made['id']}/preview", {"filter": None, "template": '{"value": 1000000}'}
     shown = ok(Api(api.url, keys["destinations:read"]).post(path, body))["steps"]
     full = ok(api.post(path, body))["steps"]
     assert shown["sign"] == full["sign"]

@@ -7,6 +7,8 @@ import hmac
 import os
 from collections.abc import Sequence
 
+import structlog
+
 from tracklayer.catalog import Catalog
 from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, NotFound
@@ -16,20 +18,30 @@ from tracklayer.model.records import ApiKey, Workspace
 from tracklayer.operate.audit import Audit
 from tracklayer.ports import Clock
 from tracklayer.store import Configuration
+from tracklayer.store.key_checks import KeyChecks
 
 SCOPES = ("events:write", "events:read", "destinations:read", "destinations:write", "admin")
 PREFIX = "tl_live_"
 DEFAULT_WORKSPACE = "default"
+
+log = structlog.get_logger("tracklayer")
 
 
 class Keys:
     """Who may call the API, and what each may do."""
 
     def __init__(
-        self, catalog: Catalog, configuration: Configuration, audit: Audit, clock: Clock, ids: IdFactory
+        self,
+        catalog: Catalog,
+        configuration: Configuration,
+        checks: KeyChecks,
+        audit: Audit,
+        clock: Clock,
+        ids: IdFactory,
     ) -> None:
         self._catalog = catalog
         self._configuration = configuration
+        self._checks = checks
         self._audit = audit
         self._clock = clock
         self._ids = ids
@@ -78,6 +90,19 @@ class Keys:
         detail: dict[str, Json] = {"name": name, "scopes": sorted(wanted)}
         await self._audit.record(workspace_id, actor=author, action="key.created", target=record.id, detail=detail)
         return record, text
+
+    async def take_over(self, workspace_id: str, key: str, *, name: str, author: str) -> None:
+        """Make the admin key that a setting gives, once: one that was revoked since stays so, wherever the setting
+        still stands.
+        """
+        mark = self._ids.new("key").encode()
+        is_new = await self._checks.first(f"{name} {_digest(key)}", mark) == mark
+        if self.find(key) is not None:
+            return
+        if is_new:
+            await self.create(workspace_id, name=name, scopes=("admin",), author=author, key=key)
+        else:
+            log.warning("admin_key_was_revoked", setting=name, hint=hint(key))
 
     async def remove(self, workspace_id: str, key_id: str, *, author: str) -> None:
         """Revoke a key at once. The last admin key stays."""

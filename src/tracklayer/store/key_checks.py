@@ -1,4 +1,6 @@
-"""That every process on one database seals and opens with the same master key."""
+"""What stays as it was the first time: that every process on one database seals with the same master key, and which
+admin keys a setting has given.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,13 @@ from tracklayer.store.tables import key_checks
 
 
 class KeyChecks:
-    """Keeps something that was sealed once."""
+    """Keeps something for each purpose: what came first."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def first(self, purpose: str, sealed: bytes) -> bytes:
-        """What was sealed first for `purpose`: `sealed` itself where there was nothing."""
+        """What was kept first for `purpose`: `sealed` itself where there was nothing."""
         adding = self._database.insert(key_checks).values(purpose=purpose, sealed=sealed).on_conflict_do_nothing()
         kept = select(key_checks.c.sealed).where(key_checks.c.purpose == purpose)
 
