@@ -81,18 +81,19 @@ class Metrics(Collector):
         return found
 
     def exposition(
-        self, backlogs: Iterable[Backlog], destination_ids: Iterable[str], volume: Volume, now: float
+        self, destination_ids: Iterable[str], stored: tuple[Iterable[Backlog], Volume] | None, now: float
     ) -> bytes:
-        """Everything as text; the queues as they are at `now`, zero where nothing waits."""
-        waiting = {backlog.destination_id: backlog for backlog in backlogs}
-        depth = GaugeMetricFamily("tracklayer_queue_depth", "Deliveries that wait.", labels=_BY)
-        oldest = GaugeMetricFamily("tracklayer_queue_oldest_seconds", "Age of the oldest that waits.", labels=_BY)
-        for destination_id in {*destination_ids, *waiting}:
-            backlog = waiting.get(destination_id)
-            depth.add_metric([destination_id], backlog.depth if backlog else 0)
-            oldest.add_metric([destination_id], max(0.0, now - backlog.oldest_at) if backlog else 0)
+        """Everything as text; the queues as they are at `now`, zero where nothing waits.
+
+        `stored` is what the database says of backlogs and sizes; None: it does not answer, and those are left out.
+        """
+        for destination_id in destination_ids:
             self.of(destination_id)
-        self._found = [depth, oldest, *_of_volume(volume, now)]
+        up = GaugeMetricFamily("tracklayer_database_up", "1 where the database answers this process.")
+        up.add_metric([], 0 if stored is None else 1)
+        self._found = [up] if stored is None else [up, *_of_backlogs(stored[0], destination_ids, now)]
+        if stored is not None:
+            self._found += _of_volume(stored[1], now)
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -139,6 +140,17 @@ class Metrics(Collector):
 
 
 _BY = ("destination_id",)
+
+
+def _of_backlogs(backlogs: Iterable[Backlog], destination_ids: Iterable[str], now: float) -> list[Metric]:
+    waiting = {backlog.destination_id: backlog for backlog in backlogs}
+    depth = GaugeMetricFamily("tracklayer_queue_depth", "Deliveries that wait.", labels=_BY)
+    oldest = GaugeMetricFamily("tracklayer_queue_oldest_seconds", "Age of the oldest that waits.", labels=_BY)
+    for destination_id in {*destination_ids, *waiting}:
+        backlog = waiting.get(destination_id)
+        depth.add_metric([destination_id], backlog.depth if backlog else 0)
+        oldest.add_metric([destination_id], max(0.0, now - backlog.oldest_at) if backlog else 0)
+    return [depth, oldest]
 
 
 def _of_volume(volume: Volume, now: float) -> list[Metric]:

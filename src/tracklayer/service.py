@@ -72,15 +72,17 @@ from tracklayer.store.listening import Listening
 from tracklayer.store.moving import refuse_half_moved
 from tracklayer.store.paces import Paces
 from tracklayer.store.profiles import Profiles
+from tracklayer.store.queue import Backlog
 from tracklayer.store.rejected import RejectedStore
 from tracklayer.store.retention import retention
 from tracklayer.store.search import EventSearch
 from tracklayer.store.sources import SourceStore
-from tracklayer.store.volume import Volumes
+from tracklayer.store.volume import Volume, Volumes
 from tracklayer.template import Limits
 from tracklayer.transport import HttpTransport
 from tracklayer.vault import Vault, load_or_make_master_key
 
+SCRAPE_PATIENCE = 4.0  # seconds that a scrape waits for the database; Prometheus gives up after 10
 MASTER_KEY = "the master key"  # what is sealed with it, to know it again
 
 log = structlog.get_logger("tracklayer")
@@ -191,6 +193,7 @@ class Service:
             else None
         )
         self._running = False
+        self._scrape: asyncio.Task[tuple[list[Backlog], Volume] | None] | None = None
 
     def _let_operate(
         self, configuration: Configuration, counts: Counts, profiles: Profiles, attempter: Attempter
@@ -336,6 +339,8 @@ class Service:
 
     async def close(self) -> None:
         """Let go of connections."""
+        if self._scrape is not None:
+            self._scrape.cancel()
         await self._transport.close()
         await self._database.close()
         self.enriching.close()
@@ -347,10 +352,19 @@ class Service:
         await self._database.ping()
 
     async def exposition(self) -> bytes:
-        """The metrics as text."""
-        backlogs = await self._queue.backlog()
+        """The metrics as text; where the database does not answer, those of this process."""
+        if self._scrape is None or self._scrape.done():
+            self._scrape = asyncio.create_task(self._stored())
+        await asyncio.wait([self._scrape], timeout=SCRAPE_PATIENCE)
+        stored = self._scrape.result() if self._scrape.done() else None
         ids = [destination.id for destination in self.catalog.destinations()]
-        return self.metrics.exposition(backlogs, ids, await self.storage.volume(), self.clock.now())
+        return self.metrics.exposition(ids, stored, self.clock.now())
+
+    async def _stored(self) -> tuple[list[Backlog], Volume] | None:
+        try:
+            return await self._queue.backlog(), await self.storage.volume()
+        except Unavailable:
+            return None
 
 
 def lock_data_dir(data_dir: Path) -> TextIO:

@@ -20,11 +20,9 @@ from tracklayer.model.records import Workspace
 from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.audience import compile_audiences
 from tracklayer.pipeline.route import RouteTable
-from tracklayer.store.volume import Volume
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X) AppleWebKit/605.1.15 Version/17.2 Mobile/15E148 Safari"
 LONDON = {"81.2.69.0/24": {"country": {"iso_code": "GB"}, "city": {"names": {"en": "London"}}}}
-EMPTY = Volume(bytes=0, rows={}, oldest_event_at=None, events_per_day=0)
 TENANT = Tenant(
     workspace=Workspace(id="ws_1", name="main", created_at=NOW),
     rules=WorkspaceRules(),
@@ -83,4 +81,4 @@ def test_a_damaged_file_loses_no_event_is_counted_and_is_told_once_a_minute(tmp_
         ("enrichment_failed", "geo", 1),
         ("enrichment_failed", "geo", 6),
     ]
-    assert b'tracklayer_enrichment_failures_total{by="geo"} 6.0' in metrics.exposition([], [], EMPTY, NOW)
+    assert b'tracklayer_enrichment_failures_total{by="geo"} 6.0' in metrics.exposition([], None, NOW)

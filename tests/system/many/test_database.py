@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 
@@ -38,6 +39,13 @@ def test_while_the_database_is_away_callers_are_told_to_come_again_and_all_flows
         for each in installation.hosts:
             assert each.api.get("/healthz").status == 200, each.name
             assert each.api.get("/readyz").status == 503, each.name
+            counted = each.api.get("/metrics")
+            assert counted.status == 200, each.name
+            assert "tracklayer_database_up 0.0" in counted.body
+            assert "tracklayer_queue_depth{" not in counted.body
+        for each in entrances:
+            (refused,) = re.findall(r'tracklayer_events_total\{status="refused"\} (\S+)', each.api.get("/metrics").body)
+            assert float(refused) >= 10
         wait_until(lambda: time.monotonic() - stopped > OUTAGE, OUTAGE + 5, what="the end of the outage")
         assert traffic.taken() == taken
         installation.postgres.start()
