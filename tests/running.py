@@ -157,11 +157,14 @@ def tracklayer(*arguments: str, stdin: str = "", **settings: str) -> Ran:
         redirect_stdout(out),
         redirect_stderr(err),
     ):
+        mask = os.umask(0o022)
         try:
             main()
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)
+        finally:
+            os.umask(mask)
     return Ran(status, out.getvalue(), err.getvalue())
 
 

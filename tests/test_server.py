@@ -257,6 +257,29 @@ def test_another_master_key_than_the_one_of_the_secrets_is_refused(tmp_path: Pat
     assert "TRACKLAYER_MASTER_KEY" in line
 
 
+def test_a_master_key_that_is_missing_is_asked_for_and_none_is_left_in_its_place(tmp_path: Path) -> None:
+    with running_server(tmp_path):
+        pass
+    key_file = tmp_path / "master.key"
+    kept = key_file.read_bytes()
+    key_file.unlink()
+    line = refusal(start(tmp_path), 1)
+    assert f"{key_file} is missing: it has the master key that this database was saved with" in line
+    assert not key_file.exists()
+    key_file.write_bytes(kept)
+    with running_server(tmp_path):
+        pass
+
+
+def test_nobody_else_on_the_machine_reads_what_it_stores(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with running_server(data_dir):
+        modes = {each.name: each.stat().st_mode & 0o777 for each in data_dir.iterdir()}
+    assert data_dir.stat().st_mode & 0o777 == 0o700
+    assert {"tracklayer.db", "tracklayer.db-wal", "master.key"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
 def test_a_bad_setting_is_refused_with_status_2(tmp_path: Path) -> None:
     line = refusal(start(tmp_path, port="http"), 2)
     assert line.startswith("tracklayer: TRACKLAYER_PORT = 'http' cannot be used: expected a port number")

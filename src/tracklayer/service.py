@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import random
 import time
-from pathlib import Path
-from typing import TextIO
+from contextlib import ExitStack
 
 import structlog
 
 from tracklayer import logs
 from tracklayer.catalog import Catalog, PlanLimits
+from tracklayer.data_lock import hold
 from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter
 from tracklayer.flow.completing import Completing
@@ -80,7 +79,7 @@ from tracklayer.store.sources import SourceStore
 from tracklayer.store.volume import Volume, Volumes
 from tracklayer.template import Limits
 from tracklayer.transport import HttpTransport
-from tracklayer.vault import Vault, load_or_make_master_key
+from tracklayer.vault import Vault, VaultError, load_or_make_master_key
 
 SCRAPE_PATIENCE = 4.0  # seconds that a scrape waits for the database; Prometheus gives up after 10
 MASTER_KEY = "the master key"  # what is sealed with it, to know it again
@@ -111,9 +110,10 @@ class Service:
         self.ids = IdFactory(self.clock.now, self.rng)
         self.metrics = Metrics()
         self.tail = Tail()
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        vault = Vault(settings.master_key or load_or_make_master_key(settings.data_dir / "master.key"))
-        self._vault = vault
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key_file = settings.data_dir / "master.key"
+        self._new_key_file = None if settings.master_key or key_file.exists() else key_file
+        self._vault = vault = Vault(settings.master_key or load_or_make_master_key(key_file))
         self.console_secret = vault.derive("console: CSRF tokens")
         configuration = Configuration(self._database)
         worker = f"wrk_{self.rng.getrandbits(80):020x}"
@@ -182,7 +182,7 @@ class Service:
         self._take_from_sources(vault)
         self._let_operate(configuration, counts, profiles, attempter)
         self.started_at = self.clock.now()
-        self._lock: TextIO | None = None
+        self._lock: ExitStack | None = None
         self._relay = Relay(self.tail, self._database.tell, self.clock, worker)
         if self._database.shared:
             self.tail.on_watch, self.tail.on_note = self._relay.watching, self._relay.pass_on
@@ -282,7 +282,16 @@ class Service:
         await self._database.migrate()
         await refuse_half_moved(self._database)
         sealed = await KeyChecks(self._database).first(MASTER_KEY, self._vault.seal(MASTER_KEY, purpose=MASTER_KEY))
-        self._vault.open(sealed, purpose=MASTER_KEY)
+        try:
+            self._vault.open(sealed, purpose=MASTER_KEY)
+        except VaultError as error:
+            if self._new_key_file is None:
+                raise
+            self._new_key_file.unlink()  # or it would be taken for the one that is missing
+            raise VaultError(
+                f"{self._new_key_file} is missing: it has the master key that this database was saved with; "
+                "put it there, or set TRACKLAYER_MASTER_KEY"
+            ) from error
         await self.catalog.load()
         await self.sources.load()
         workspace = await self.keys.workspace(DEFAULT_WORKSPACE)
@@ -300,7 +309,7 @@ class Service:
     async def start(self) -> None:
         """Take the data directory, prepare, and deliver."""
         if self._listening is None:
-            self._lock = lock_data_dir(self.settings.data_dir)
+            self._lock = hold(self.settings)
         else:
             await self._listening.start()  # first, so that no change is missed and every time is the database's
         key = await self.prepare()
@@ -365,17 +374,3 @@ class Service:
             return await self._queue.backlog(), await self.storage.volume()
         except Unavailable:
             return None
-
-
-def lock_data_dir(data_dir: Path) -> TextIO:
-    """Hold the data directory for this process alone, until the file that this answers is closed.
-
-    Two engines on one SQLite file would deliver twice. Raises `Conflict` where another process holds it.
-    """
-    file = (data_dir / "lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise Conflict(f"another TrackLayer is running on {data_dir}", code="data_dir_in_use") from error
-    return file

@@ -88,6 +88,11 @@ def test_a_running_installation_moves_and_the_new_server_delivers_what_waited(
     assert "Both sides are equal" in last.out
     assert f'TRACKLAYER_MASTER_KEY="$(cat {old.data_dir}/master.key)"' in last.out
 
+    old.start(ready=False)
+    assert old.process is not None
+    assert old.process.wait(LONGEST) == 1
+    assert f"{old.database_file} was moved to postgresql://" in old.log_text()
+
     master_key = (old.data_dir / "master.key").read_text().strip()
     new = ServerProcess(tmp_path / "new", database_url=fresh_postgres, master_key=master_key)
     with new:

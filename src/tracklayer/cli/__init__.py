@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -46,6 +47,7 @@ def _options(
 
 def main() -> None:
     """Run the command line. Ends with 0 for success, 1 for what failed, 2 for what was asked wrongly."""
+    os.umask(0o077)  # what commands make holds customers' data
     try:
         app()
     except SettingsError as error:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, TextIO
+from contextlib import ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -49,11 +49,11 @@ def show_first_key(key: str | None, *, aside: bool = False) -> None:
         typer.echo(f"The database is new. Its first admin key, shown this once:\n\n  {key}\n", err=aside)
 
 
-def _lock(settings: Settings) -> TextIO:
+def _lock(settings: Settings) -> ExitStack:
+    from tracklayer.data_lock import hold
     from tracklayer.errors import Conflict
-    from tracklayer.service import lock_data_dir
 
     try:
-        return lock_data_dir(settings.data_dir)
+        return hold(settings)
     except Conflict as error:
         raise Conflict(f"{error.detail}: ask that server, with --url and --key", code=error.code) from error

@@ -70,12 +70,12 @@ def _alone(settings: Settings) -> AbstractContextManager[object]:
     """On SQLite no server may be running; on a shared database they go on with their work meanwhile."""
     from sqlalchemy.engine import make_url
 
-    from tracklayer.service import lock_data_dir
+    from tracklayer.data_lock import hold
 
     if make_url(settings.database_url).get_backend_name() != "sqlite":
         return nullcontext()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return lock_data_dir(settings.data_dir)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return hold(settings)
 
 
 async def _check(database_url: str) -> int:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,10 +87,10 @@ class _Move:
 
     async def last(self) -> bool:
         """Copy the rest, and prove that both sides are equal."""
-        from tracklayer.service import lock_data_dir
+        from tracklayer.data_lock import moved_marker
 
         began = time.monotonic()
-        with lock_data_dir(self._data_dir):
+        with self._locked():
             typer.echo("No server may run on the old database until this has ended.", err=True)
             async with self._opened() as (source, target):
                 tables = await _pass(source, target)
@@ -108,6 +108,7 @@ class _Move:
                     write_line(f"NOT EQUAL: {', '.join(differing)}. Nothing is lost: run it again.", "red")
                     return False
                 await target.finish()
+                moved_marker(self._file).write_text(f"{self._shown()}\n", encoding="utf-8")
         self._report_done(time.monotonic() - began)
         return True
 
@@ -123,18 +124,36 @@ class _Move:
                 await make_days(source, target, retention(self._settings), await target.clock())
                 yield source, target
 
-    def _report_done(self, seconds: float) -> None:
+    def _locked(self) -> ExitStack:
+        """Neither the data directory nor the file is in use until this is closed."""
+        from tracklayer.data_lock import lock_data_dir, lock_file
+        from tracklayer.store.moving import Source
+
+        with Source(self._file) as source:
+            source.identity()  # or locks would be left beside a file that is none of ours
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lock_data_dir(self._data_dir))
+                stack.enter_context(lock_file(self._file))
+            except OSError as error:
+                raise wrong_use(f"--data-dir: {self._data_dir} cannot be used: {error.strerror}") from error
+            return stack.pop_all()
+
+    def _shown(self) -> str:
+        """Where to, without a password."""
         from sqlalchemy.engine import make_url
 
-        shown = make_url(self._target).render_as_string(hide_password=True)
+        return make_url(self._target).render_as_string(hide_password=True)
+
+    def _report_done(self, seconds: float) -> None:
         file = self._data_dir / "master.key"
         key = "as it is set now" if self._settings.master_key is not None else f'"$(cat {file})"'
         write_line(f"Both sides are equal. This took {seconds:.1f} s.", "green")
         write_line("Start the servers, on as many hosts as you like, with:")
-        write_line(f"  TRACKLAYER_DATABASE_URL={shown}")
+        write_line(f"  TRACKLAYER_DATABASE_URL={self._shown()}")
         write_line(f"  TRACKLAYER_MASTER_KEY={key}   # the same on every host: without it no secret can be read")
         write_line(
-            f"API keys, links and sessions go on working. Start no server on {self._file} any more: it would deliver "
+            f"API keys, links and sessions go on working. No server starts on {self._file} any more: it would deliver "
             "what the new ones deliver. Keep it until you are content."
         )
 

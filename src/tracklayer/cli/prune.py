@@ -67,14 +67,14 @@ async def _prune(settings: Settings, *, dry_run: bool, report: Report) -> Pruned
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """On SQLite, hold the data directory: a server that has it prunes by itself."""
-    from tracklayer.service import lock_data_dir
+    from tracklayer.data_lock import hold
 
     if not settings.database_url.startswith("sqlite"):
         yield
         return
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        lock = lock_data_dir(settings.data_dir)
+        lock = hold(settings)
     except Conflict as error:
         raise Conflict(f"{error.detail}: it prunes by itself, about once an hour", code=error.code) from error
     with closing(lock):

@@ -175,7 +175,7 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """One process works on a file at all, see `service.lock_data_dir`."""
+        """One process works on a file at all, see `data_lock`."""
         yield
 
     @asynccontextmanager
