@@ -39,6 +39,7 @@ from tracklayer.web.exchange import ApiRequest, ApiResponse
 from tracklayer.web.ingest_app import IngestApp
 from tracklayer.web.openapi import openapi_document
 from tracklayer.web.problems import EXCEPTION_HANDLERS
+from tracklayer.web.query import check_query
 from tracklayer.web.source_app import SourceApp
 from tracklayer.web.worker_app import WATCHED, only_watched
 
@@ -137,6 +138,7 @@ def _api(service: Service, renderer: Renderer) -> Litestar:
         response_class=ApiResponse,
         request_max_body_size=service.settings.request_limit,
         exception_handlers=EXCEPTION_HANDLERS,
+        before_request=check_query,
         openapi_config=OpenAPIConfig(
             title="TrackLayer",
             version=__version__,
