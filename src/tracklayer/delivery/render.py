@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -15,7 +15,7 @@ from tracklayer.errors import Invalid, at, pointer
 from tracklayer.model.delivery import Request
 from tracklayer.model.destination import DestinationConfig, OnMissing
 from tracklayer.model.duration import parse_duration
-from tracklayer.model.event import Event, Json, event_to_json
+from tracklayer.model.event import Event, Json, decode_json, event_to_json
 from tracklayer.template import Escape, Limits, RenderError, compile_template
 
 JSON_TYPE = "application/json"
@@ -72,6 +72,7 @@ class Renderer:
         self._secrets_vary = any(template.secrets and template.paths for template in mixed)
         every = [*mixed, self._template.template] if self._template else mixed
         self.secrets: frozenset[str] = frozenset().union(*(template.secrets for template in every))
+        self.secrets_in_body = self._template is not None and bool(self._template.template.secrets)
         self._redactor: tuple[Mapping[str, str], Redactor] | None = None
 
     def render(self, event: Event, scope: Mapping[str, object], *, kept_body: bytes | None = None) -> Rendered:
@@ -123,8 +124,15 @@ class Renderer:
         invalid = invalid_json(body) if self.is_json and self._template is not None else None
         return self._schema.violation(body) if invalid is None and self._schema is not None else invalid
 
-    def redactor(self, secrets: Mapping[str, str], rendered: Rendered) -> Redactor:
-        """What takes this request's secrets out of the answer to it; the same one for as long as they are the same."""
+    def redactor(self, secrets: Mapping[str, str], rendered: Rendered, masked: Rendered | None = None) -> Redactor:
+        """What takes this request's secrets out of the answer to it; the same one for as long as they are the same.
+
+        `masked` is the same request with masked secrets, where they stand in the body (`secrets_in_body`): what differs
+        there was made of them.
+        """
+        if masked is not None and rendered.body is not None and masked.body is not None:
+            made = texts_of(rendered.body) - texts_of(masked.body)
+            return Redactor(self._revealing(secrets, rendered) | made)
         if self._redactor is None or self._redactor[0] is not secrets or self._secrets_vary:
             self._redactor = (secrets, Redactor(self._revealing(secrets, rendered)))
         return self._redactor[1]
@@ -180,6 +188,22 @@ def stamp(
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 """What an event id keeps in its header; anything else (spaces, other alphabets) is percent-encoded as UTF-8."""
+
+
+def texts_of(body: bytes) -> set[str]:
+    """The texts in a body: the values of JSON, else what stands between blanks, `=`, `&` and brackets."""
+    try:
+        return set(_leaves(decode_json(body)))
+    except (msgspec.DecodeError, RecursionError):
+        return set(re.split(r"[\s=&<>]+", body.decode(errors="replace")))
+
+
+def _leaves(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from _leaves(inner)
 
 
 def invalid_json(body: bytes) -> str | None:

@@ -83,7 +83,9 @@ class Attempter:
             ready = prepared
         finished_at = self._clock.now()
         if ready is not None:
-            result = destination.plan.renderer.redactor(secrets, ready.rendered).result(result)
+            renderer = destination.plan.renderer
+            masked = _masked(ready) if renderer.secrets_in_body else None
+            result = renderer.redactor(secrets, ready.rendered, masked).result(result)
         return Attempted(
             number=work.attempts + 1,
             started_at=started_at,
