@@ -22,6 +22,22 @@ _FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[(\.\.\.)\]|(^key in )")
 
 
+_HALF_PAIR = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def why_no_json(raw: bytes, error: msgspec.DecodeError) -> str:
+    """What is wrong with bytes that are no JSON. Half of a surrogate pair (JavaScript, a text that was cut in the
+    middle of an emoji) looks to the decoder like an end that came too early.
+    """
+    half = _HALF_PAIR.search(raw)
+    if half is not None:
+        return f"{half[0].decode()} is half of a surrogate pair, and no character (byte {half.start()})"
+    problem = str(error)
+    return f"{problem} (byte {len(raw)})" if "truncated" in problem else problem
+
+
 def decode_object(raw: bytes) -> dict[str, Any]:
     """A JSON object, its numbers exact. Raises `Malformed`, or `Invalid` where it is something else."""
     return decode_as(raw, dict[str, Any])
@@ -37,7 +53,7 @@ def decode_as(raw: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise _invalid(str(error), raw, kind) from error
     except msgspec.DecodeError as error:
-        raise Malformed(f"the body is not valid JSON: {error}", pointer="") from error
+        raise Malformed(f"the body is not valid JSON: {why_no_json(raw, error)}", pointer="") from error
     except (ArithmeticError, RecursionError, UnicodeDecodeError) as error:
         raise Malformed(f"the body is not usable JSON: {error}", pointer="") from error
 

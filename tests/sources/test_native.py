@@ -126,7 +126,11 @@ def test_a_bad_item_does_not_spoil_the_good_ones() -> None:
 @pytest.mark.parametrize(
     "bad, said",
     [
-        (b'{"event_name": "cut \\ud83d"}', "truncated"),
+        (b'{"event_name": "cut \\ud83d"}', "\\ud83d is half of a surrogate pair, and no character (byte 20)"),
+        (
+            b'{"event_name": "\\ud83d\\ude00", "x": "\\ude00"}',
+            "ude00 is half of a surrogate pair, and no character (byte 37)",
+        ),
         (b'{"event_name": "caf\xe9"}', "not UTF-8"),
         (b'{"event_name": "a", "properties": {"value": ' + b"9" * 5_000 + b"}}", "out of range"),
         (b'{"event_name": "a", "properties": {"value": 1e99999999999999999999}}', "exponent"),

@@ -26,7 +26,7 @@ from difflib import get_close_matches
 from functools import reduce
 
 from tracklayer.model.event import Event, Json
-from tracklayer.pipeline.operators import Check, Place, compile_checks, refused, show
+from tracklayer.pipeline.operators import Check, Place, compile_checks, given, refused, show
 
 ROOTS = Event.__struct_fields__  # a path that begins elsewhere could never match: a typing mistake
 MAX_DEPTH = 8  # filters within filters, the outermost counted
@@ -84,7 +84,7 @@ def compile_filter(spec: Mapping[str, Json], *, max_depth: int = MAX_DEPTH, root
 def _filter(spec: Json, at: Place, depth: int, roots: Collection[str]) -> Filter:
     """`depth` is how many levels, this one counted, are left."""
     if not isinstance(spec, Mapping):
-        raise refused(f"a filter is an object, not {show(spec)}", at)
+        raise refused(f"a filter is an object, not {given(spec)}", at)
     if depth < 1:
         raise refused("filters are nested deeper than TRACKLAYER_FILTER_DEPTH (8 unless set)", at)
     if len(spec) > MAX_KEYS:
@@ -119,7 +119,7 @@ def _condition(key: Json, value: Json, at: Place, depth: int, roots: Collection[
 
 def _filters(value: Json, at: Place, depth: int, roots: Collection[str]) -> list[Filter]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_FILTERS:
-        raise refused(f"{at[-1]} takes a list of 1 to {MAX_FILTERS} filters, not {show(value)}", at)
+        raise refused(f"{at[-1]} takes a list of 1 to {MAX_FILTERS} filters, not {given(value)}", at)
     return [_filter(each, (*at, index), depth - 1, roots) for index, each in enumerate(value)]
 
 

@@ -55,6 +55,11 @@ def show(value: Json) -> str:
     return _show_one(value)
 
 
+def given(operand: Json) -> str:
+    """An operand for people, clipped: in a filter null is null, in an event it is absent."""
+    return "null" if operand is None else show(operand)
+
+
 def _compile_operator(name: Json, operand: Json, at: Place) -> Check:
     if name not in _OPERATORS:
         hint = "" if str(name).startswith("$") else f"; a nested value is named by a path: {at[-1]}.{name}"
@@ -84,7 +89,7 @@ def _none_of(operand: Json, at: Place) -> Check:
 
 def _exists(operand: Json, at: Place) -> Check:
     if not isinstance(operand, bool):
-        raise refused(f"$exists takes true or false, not {show(operand)}", at)
+        raise refused(f"$exists takes true or false, not {given(operand)}", at)
     return Check(lambda value: (value is not None) is operand, "a value" if operand else "no value")
 
 
@@ -107,7 +112,7 @@ def _ordered(compare: Callable[[Json, Json], bool], phrase: str) -> Callable[[Js
         limit = _scalar(operand, at)
         kinds = next(kinds for kinds in _KINDS if type(limit) in kinds)
         if kinds not in (_NUMBERS, (str,)):
-            raise refused(f"{at[-1]} takes a number or a text, not {show(operand)}", at)
+            raise refused(f"{at[-1]} takes a number or a text, not {given(operand)}", at)
         test = _over_items(lambda value: type(value) in kinds and compare(value, limit))
         return Check(test, phrase + show(limit))
 
@@ -117,7 +122,7 @@ def _ordered(compare: Callable[[Json, Json], bool], phrase: str) -> Callable[[Js
 def _part(holds: Callable[[str, str], bool], phrase: str) -> Callable[[Json, Place], Check]:
     def build(operand: Json, at: Place) -> Check:
         if not isinstance(operand, str):
-            raise refused(f"{at[-1]} takes a text, not {show(operand)}", at)
+            raise refused(f"{at[-1]} takes a text, not {given(operand)}", at)
         test = _over_items(lambda value: isinstance(value, str) and holds(value, operand))
         return Check(test, phrase + show(operand))
 
@@ -150,7 +155,7 @@ def _scalar(operand: Json, at: Place) -> Json:
 
 def _values(operand: Json, at: Place) -> list[Json]:
     if not isinstance(operand, list):
-        raise refused(f"{at[-1]} takes a list of values, not {show(operand)}", at)
+        raise refused(f"{at[-1]} takes a list of values, not {given(operand)}", at)
     if not 1 <= len(operand) <= MAX_VALUES:
         raise refused(f"{at[-1]} has {len(operand)} values: expected 1 to {MAX_VALUES}", at)
     return [_scalar(each, (*at, index)) for index, each in enumerate(operand)]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tracklayer.decoding import why_no_json
 from tracklayer.errors import Malformed
 from tracklayer.model.event import Json, decode_json
 
@@ -41,9 +42,7 @@ def read_json(raw: bytes, what: str = "the body") -> Json:
     except InvalidOperation:
         problem = "a number's exponent is out of range"
     except msgspec.DecodeError as error:
-        problem = str(error)
-        if "truncated" in problem:
-            problem += f" (byte {len(raw)})"
+        problem = why_no_json(raw, error)
     raise Malformed(f"{what} is not JSON that can be read: {problem}", pointer="")
 
 
