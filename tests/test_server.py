@@ -71,7 +71,7 @@ def connect(server: ServerProcess) -> socket.socket:
     return socket.create_connection((urlsplit(server.url).hostname, urlsplit(server.url).port), timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_in_good_order_with_status_0(tmp_path: Path, number: int) -> None:
     with running_server(tmp_path) as server:
         assert server.stop(number) == 0

@@ -36,7 +36,7 @@ log = structlog.get_logger("tracklayer.server")
 
 
 def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; answers the exit status: 0 after a clean stop.
+    """Serve until SIGTERM, SIGINT or SIGHUP (a terminal that is closed); answers the exit status: 0 after a clean stop.
 
     A second signal ends the process at once. Raises `StartError`.
     """
@@ -54,8 +54,9 @@ async def _serve(settings: Settings) -> None:
         service = Service(msgspec.structs.replace(settings, stop_timeout=settings.stop_timeout - shared))
     app = create_app(service)
     server = _Server(_options(app, stop_timeout=shared), settings, service.tail)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop, number)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+            asyncio.get_running_loop().add_signal_handler(number, server.stop, number)
     async with contextlib.AsyncExitStack() as running:
         with explained(settings):
             try:
