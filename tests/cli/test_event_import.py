@@ -49,7 +49,9 @@ def test_every_line_becomes_an_event_with_its_digits(server: ServerProcess, api:
 def test_a_file_that_is_imported_is_not_imported_again(server: ServerProcess, folder: Path) -> None:
     file = written(folder, *({"event_name": "once"} for _ in range(1200)))
     assert imported(server, file).out == "1200 accepted, 0 duplicate, 0 rejected\n"
-    assert imported(server, file).out == "1200 accepted, 0 duplicate, 0 rejected\n"  # it tells what it did
+    told = imported(server, file)
+    assert told.out == "1200 accepted, 0 duplicate, 0 rejected\n"  # it tells what it did
+    assert told.err == f"tracklayer: already imported to {server.url}; --restart to do it again\n"
     again = imported(server, file, "--restart", "--json").json  # lines without an id have one all the same
     assert (again["accepted"], again["duplicate"]) == (0, 1200)
 
@@ -130,6 +132,15 @@ def test_a_changed_file_is_noticed(server: ServerProcess, folder: Path) -> None:
     assert refused.status == 2
     assert "was changed since its import began" in refused.err
     assert imported(server, file, "--restart").out == "1 accepted, 0 duplicate, 0 rejected\n"
+
+
+def test_another_server_has_none_of_it(server: ServerProcess, folder: Path) -> None:
+    file = written(folder, {"event_name": "a"})
+    assert imported(server, file).status == 0
+    elsewhere = run("events", "import", file, url="http://127.0.0.1:1", api_key=server.key)
+    assert elsewhere.status == 2
+    assert f"goes to {server.url} and not to http://127.0.0.1:1" in elsewhere.err
+    assert "say --restart" in elsewhere.err
 
 
 def test_the_progress_may_be_kept_elsewhere(server: ServerProcess, folder: Path) -> None:

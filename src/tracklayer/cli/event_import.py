@@ -67,10 +67,12 @@ def import_file(
     within the server's dedup window. Lines that are rejected are written to FILE.rejected.ndjson, as they are.
     """
     place = resume_file or file.with_name(f"{file.name}.progress")
-    progress = load_progress(file, place, restart=restart)
     failed: list[Failed] = []
-    if not progress.done:
-        with connect(url, key) as client:
+    with connect(url, key) as client:
+        progress = load_progress(file, place, client.url, restart=restart)
+        if progress.done:
+            typer.echo(f"tracklayer: already imported to {progress.server}; --restart to do it again", err=True)
+        else:
             _import(client, file, place, progress, failed)
     _report(file, progress, failed, as_json=as_json)
     if progress.rejected:

@@ -21,6 +21,7 @@ class Progress(msgspec.Struct, kw_only=True):
     """What of a file is done."""
 
     sha256: str  # of the content, unpacked
+    server: str  # its URL: what one server has another has not
     lines: int = 0
     accepted: int = 0
     duplicate: int = 0
@@ -49,9 +50,9 @@ def digest_of(file: Path) -> str:
     return digest.hexdigest()
 
 
-def load_progress(file: Path, place: Path, *, restart: bool) -> Progress:
-    """What the progress file at `place` says of `file`. Exits where that was changed since, or is another one."""
-    fresh = Progress(sha256=digest_of(file))
+def load_progress(file: Path, place: Path, server: str, *, restart: bool) -> Progress:
+    """What the progress file at `place` says of `file` and `server`. Exits where either is another one since."""
+    fresh = Progress(sha256=digest_of(file), server=server)
     if restart or not place.exists():
         return fresh
     try:
@@ -61,6 +62,11 @@ def load_progress(file: Path, place: Path, *, restart: bool) -> Progress:
     if known.sha256 != fresh.sha256:
         raise wrong_use(
             f"{file} was changed since its import began ({place}): say --restart to import it from its first line"
+        )
+    if known.server != server:
+        raise wrong_use(
+            f"{file} goes to {known.server} and not to {server} ({place}): say --restart to import it there from its "
+            "first line"
         )
     return known
 
