@@ -189,6 +189,31 @@ def test_a_wrong_key_stops_it_at_once(server: ServerProcess, folder: Path) -> No
     assert ok(Api(server.url, server.key).get("/healthz"))
 
 
-def test_lines_without_an_id_differ_by_their_place(server: ServerProcess, folder: Path) -> None:
+def test_equal_lines_without_an_id_are_as_many_events(server: ServerProcess, folder: Path) -> None:
     same = {"event_name": "same"}
     assert imported(server, written(folder, same, same, same), "--json").json["accepted"] == 3
+
+
+def test_a_mended_file_takes_each_event_once(server: ServerProcess, folder: Path) -> None:
+    same, other = {"event_name": "mended"}, {"event_name": "mended", "user_id": "u_1"}
+    file = written(folder, same, b'{"event_name": "mended", "user_id": "u_2"', other, same)
+    assert imported(server, file, "--json").json["accepted"] == 3
+    written(folder, b'{"event_name": "mended", "user_id": "u_2"}', same, other, same)  # other lines, other numbers
+    again = imported(server, file, "--restart", "--json").json
+    assert (again["accepted"], again["duplicate"], again["rejected"]) == (1, 3, 0)
+
+
+def test_equal_lines_of_two_files_are_two_events(server: ServerProcess, folder: Path) -> None:
+    same = {"event_name": "of two"}
+    assert imported(server, written(folder, same), "--json").json["accepted"] == 1
+    assert imported(server, written(folder, same, {"event_name": "x"}, name="b.ndjson"), "--json").json["accepted"] == 2
+
+
+def test_equal_lines_are_counted_over_a_stop(
+    server: ServerProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(folder, *({"event_name": "stopped"} for _ in range(1100)))
+    _failing_after(monkeypatch, 1)
+    assert imported(server, file).status == 1
+    monkeypatch.undo()
+    assert imported(server, file, "--json").json["accepted"] == 1100

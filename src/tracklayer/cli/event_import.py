@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
 import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect
-from tracklayer.cli.import_progress import Progress, load_progress, save_progress, unpacked
+from tracklayer.cli.import_progress import Occurrences, Progress, load_progress, save_progress, unpacked
 from tracklayer.cli.output import write_json, write_table
 from tracklayer.errors import TrackLayerError, pointer
 from tracklayer.model.event import Json, decode_json
@@ -63,8 +65,9 @@ def import_file(
 ) -> None:
     """Import events; ends with 1 when a line is rejected. What is stopped goes on where it was, when run again.
 
-    An event without an event_id gets one made of the file's content and its line, so that no line is taken twice
-    within the server's dedup window. Lines that are rejected are written to FILE.rejected.ndjson, as they are.
+    An event without an event_id gets one made of its line, and of how many equal ones stand before it in the file, so
+    that none is taken twice within the server's dedup window. Lines that are rejected are written to
+    FILE.rejected.ndjson, as they are: mend them there, and import that file.
     """
     place = resume_file or file.with_name(f"{file.name}.progress")
     failed: list[Failed] = []
@@ -109,26 +112,29 @@ def _rejects_of(file: Path) -> Path:
 
 
 def _lines(raw: BinaryIO, progress: Progress) -> Iterator[Line]:
-    """The lines behind those that are done; empty ones are none."""
+    """The lines behind those that are done, which are read all the same, to count equal ones. Empty ones are none."""
     content = unpacked(raw)
     number = 0
-    while read := content.readline(LONGEST_LINE):
-        number += 1
-        too_long = len(read) == LONGEST_LINE and not read.endswith(b"\n")
-        while too_long and (rest := content.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-            pass
-        line = (read.removeprefix(_MARK) if number == 1 else read).strip()
-        if number > progress.lines and line:
-            yield _too_long(number, line) if too_long else _line(number, line, progress.sha256)
+    with closing(Occurrences()) as earlier:
+        while read := content.readline(LONGEST_LINE):
+            number += 1
+            too_long = len(read) == LONGEST_LINE and not read.endswith(b"\n")
+            while too_long and (rest := content.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                pass
+            if raw_line := (read.removeprefix(_MARK) if number == 1 else read).strip():
+                line = _too_long(number, raw_line) if too_long else _line(number, raw_line, progress, earlier)
+                if number > progress.lines:
+                    yield line
 
 
-def _line(number: int, raw: bytes, digest: str) -> Line:
+def _line(number: int, raw: bytes, progress: Progress, earlier: Occurrences) -> Line:
     try:
         event = decode_json(raw)
     except (ValueError, ArithmeticError, RecursionError) as error:
         return Line(number, raw, None, f"not JSON: {error}")
     if isinstance(event, dict) and event.get("event_id") is None:
-        event["event_id"] = f"import:{digest[:32]}:{number}"
+        digest = sha256(progress.first_sha256.encode() + raw).hexdigest()[:32]
+        event["event_id"] = f"import:{digest}:{earlier.count(digest)}"
     return Line(number, raw, event, None)
 
 

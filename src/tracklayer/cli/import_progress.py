@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import sqlite3
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +22,7 @@ class Progress(msgspec.Struct, kw_only=True):
     """What of a file is done."""
 
     sha256: str  # of the content, unpacked
+    first_sha256: str  # of the content before it was mended: ids hold it, so equal lines of two files differ
     server: str  # its URL: what one server has another has not
     lines: int = 0
     accepted: int = 0
@@ -28,6 +30,30 @@ class Progress(msgspec.Struct, kw_only=True):
     rejected: int = 0
     rejected_bytes: int = 0  # of the file with the rejected lines; what stands behind belongs to a batch not done
     done: bool = False
+
+
+class Occurrences:
+    """How often each content has come: exactly, and beyond 64 MiB on disk, for a file may have millions of lines."""
+
+    def __init__(self) -> None:
+        self._seen = sqlite3.connect("", isolation_level=None)  # a temporary file, which goes with it
+        for statement in (
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA cache_size = -65536",
+            "CREATE TABLE seen (digest TEXT PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID",
+            "BEGIN",  # and never an end: nobody reads it later
+        ):
+            self._seen.execute(statement)
+
+    def count(self, digest: str) -> int:
+        """The how manieth this one is, from 1."""
+        counted = "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
+        (times,) = self._seen.execute(counted, (digest,)).fetchone()
+        return int(times)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._seen.close()
 
 
 def unpacked(raw: BinaryIO) -> gzip.GzipFile | BinaryIO:
@@ -52,13 +78,18 @@ def digest_of(file: Path) -> str:
 
 def load_progress(file: Path, place: Path, server: str, *, restart: bool) -> Progress:
     """What the progress file at `place` says of `file` and `server`. Exits where either is another one since."""
-    fresh = Progress(sha256=digest_of(file), server=server)
-    if restart or not place.exists():
+    digest = digest_of(file)
+    fresh = Progress(sha256=digest, first_sha256=digest, server=server)
+    if not place.exists():
         return fresh
     try:
         known = msgspec.json.decode(place.read_bytes(), type=Progress)
     except (OSError, msgspec.DecodeError) as error:
+        if restart:
+            return fresh
         raise wrong_use(f"{place} cannot be read as the progress of an import: {error}") from error
+    if restart:
+        return msgspec.structs.replace(fresh, first_sha256=known.first_sha256)
     if known.sha256 != fresh.sha256:
         raise wrong_use(
             f"{file} was changed since its import began ({place}): say --restart to import it from its first line"
