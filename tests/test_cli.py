@@ -224,6 +224,15 @@ def test_a_change_is_shown_as_a_diff_without_what_came_from_the_environment(
     assert "signing-secret" not in applied.out
 
 
+def test_what_the_server_warns_of_is_told(world: World) -> None:
+    url = world.receiver.url
+    file = world.file(f"destinations: [{{name: w, transport: {{url: '{url}'}}, filter: {{event_name: Order Completed}}}}]")
+    applied = world.run("destinations", "apply", "-f", file, "--yes")
+    assert applied.status == 0
+    said = "    warning: the filter never matches event_name Order Completed: such events are called purchase"
+    assert applied.out.splitlines()[-2:] == ["created w: version 1", said]
+
+
 def test_a_json_file_and_a_pipe_work_as_well(world: World) -> None:
     text = json.dumps({"destinations": [{"name": "j", "transport": {"url": world.receiver.url}}]})
     assert world.run("destinations", "apply", "--yes", "-f", world.file(text, "d.json")).status == 0

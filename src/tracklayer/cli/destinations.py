@@ -57,6 +57,8 @@ def apply_file(
                 saved.append(row)
                 if not as_json:
                     typer.echo(f"{'created' if step.id is None else 'updated'} {row['name']}: version {row['version']}")
+                    for warning in row["warnings"]:
+                        write_line(f"    warning: {warning}", "yellow")
     if as_json:
         write_json(_as_json(plan, saved))
 
