@@ -226,7 +226,9 @@ def test_a_change_is_shown_as_a_diff_without_what_came_from_the_environment(
 
 def test_what_the_server_warns_of_is_told(world: World) -> None:
     url = world.receiver.url
-    file = world.file(f"destinations: [{{name: w, transport: {{url: '{url}'}}, filter: {{event_name: Order Completed}}}}]")
+    file = world.file(
+        f"destinations: [{{name: w, transport: {{url: '{url}'}}, filter: {{event_name: Order Completed}}}}]"
+    )
     applied = world.run("destinations", "apply", "-f", file, "--yes")
     assert applied.status == 0
     said = "    warning: the filter never matches event_name Order Completed: such events are called purchase"

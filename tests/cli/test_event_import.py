@@ -153,6 +153,19 @@ def test_the_progress_may_be_kept_elsewhere(server: ServerProcess, folder: Path)
     assert (refused.status, "cannot be read as the progress" in refused.err) == (2, True)
 
 
+def test_where_the_progress_or_the_rejects_cannot_be_written_nothing_is_sent(
+    server: ServerProcess, api: Api, folder: Path
+) -> None:
+    file = written(folder, {"event_name": "a", "event_id": "unwritten_1"})
+    nowhere = imported(server, file, "--resume-file", "/nonexistent/x")
+    assert nowhere == Ran(2, "", "tracklayer: /nonexistent/x cannot be written: No such file or directory\n")
+    rejects = folder / "events.ndjson.rejected.ndjson"
+    rejects.mkdir()
+    taken = imported(server, file)
+    assert (taken.status, f"tracklayer: {rejects} cannot be written: " in taken.err) == (2, True)
+    assert api.get("/v1/events/unwritten_1").status == 404
+
+
 def test_what_is_too_large_for_a_request_or_for_an_event_costs_its_neighbours_nothing(
     server: ServerProcess, folder: Path
 ) -> None:
@@ -186,6 +199,7 @@ def test_a_wrong_key_stops_it_at_once(server: ServerProcess, folder: Path) -> No
     ran = run("events", "import", file, url=server.url, api_key="tl_live_wrong-wrong-wrong")
     assert ran.status == 1
     assert "stopped behind line 0" in ran.err
+    assert not (folder / "events.ndjson.rejected.ndjson").exists()
     assert ok(Api(server.url, server.key).get("/healthz"))
 
 

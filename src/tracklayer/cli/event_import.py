@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect
-from tracklayer.cli.import_progress import Occurrences, Progress, load_progress, save_progress, unpacked
+from tracklayer.cli.import_progress import Occurrences, Progress, load_progress, save_progress, unpacked, writing
 from tracklayer.cli.output import write_json, write_table
 from tracklayer.errors import TrackLayerError, pointer
 from tracklayer.model.event import Json, decode_json
@@ -83,9 +84,12 @@ def import_file(
 
 
 def _import(client: ApiClient, file: Path, place: Path, progress: Progress, failed: list[Failed]) -> None:
-    """Send what is not done yet; how far it has come is written after every batch."""
-    with file.open("rb") as raw, _rejects_of(file).open("ab") as rejects, _bar() as bar:
-        rejects.truncate(progress.rejected_bytes)
+    """Send what is not done yet; how far it has come is written before the first batch and after every one."""
+    save_progress(progress, place)
+    rejects = _rejects_of(file)
+    with writing(rejects):
+        _shorten(rejects, progress.rejected_bytes)
+    with file.open("rb") as raw, _bar() as bar:
         task = bar.add_task(file.name, total=file.stat().st_size, lines=progress.lines)
         for batch in _batches(_lines(raw, progress)):
             try:
@@ -93,18 +97,25 @@ def _import(client: ApiClient, file: Path, place: Path, progress: Progress, fail
             except TrackLayerError:
                 typer.echo(f"tracklayer: stopped behind line {progress.lines}; run it again to go on there", err=True)
                 raise
-            rejects.write(b"".join(each.line.raw + b"\n" for each in found))
-            rejects.flush()
+            if found:
+                with writing(rejects), rejects.open("ab") as kept:
+                    kept.write(b"".join(each.line.raw + b"\n" for each in found))
+                    progress.rejected_bytes = kept.tell()
             failed += found[: SHOWN - len(failed)]
             progress.rejected += len(found)
-            progress.rejected_bytes = rejects.tell()
             progress.lines = batch[-1].number
             save_progress(progress, place)
             bar.update(task, completed=raw.tell(), lines=progress.lines)
     progress.done = True
     save_progress(progress, place)
-    if not progress.rejected:
-        _rejects_of(file).unlink()
+
+
+def _shorten(rejects: Path, size: int) -> None:
+    """Take away what a batch that is not done left behind, or an earlier import: a file without a line is none."""
+    if size and rejects.exists():
+        os.truncate(rejects, size)
+    elif rejects.exists():
+        rejects.unlink()
 
 
 def _rejects_of(file: Path) -> Path:

@@ -7,6 +7,8 @@ import hashlib
 import os
 import sqlite3
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -103,7 +105,17 @@ def load_progress(file: Path, place: Path, server: str, *, restart: bool) -> Pro
 
 
 def save_progress(progress: Progress, place: Path) -> None:
-    """Write it: whole, or not at all."""
+    """Write it: whole, or not at all. Exits where it cannot be written."""
     draft = place.with_name(f".{place.name}.new")
-    draft.write_bytes(msgspec.json.encode(progress))
-    os.replace(draft, place)
+    with writing(place):
+        draft.write_bytes(msgspec.json.encode(progress))
+        os.replace(draft, place)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Exits with a sentence where `place` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise wrong_use(f"{place} cannot be written: {error.strerror}") from error
