@@ -71,7 +71,9 @@ def test_rejected_lines_are_told_and_written_as_they_are(server: ServerProcess, 
     assert "  /event_name" in ran.out
     assert "not JSON" in ran.out
     assert (folder / "events.ndjson.rejected.ndjson").read_bytes() == b"".join(each + b"\n" for each in bad)
-    assert imported(server, file).status == 1
+    again = imported(server, file)
+    assert again.status == 1
+    assert f"rejected lines: {folder / 'events.ndjson.rejected.ndjson'}; mend them there and import that" in again.out
 
 
 def test_an_import_that_was_stopped_goes_on_where_it_was(
@@ -121,7 +123,19 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing(
 
     monkeypatch.setattr(ApiClient, "post", post)
     monkeypatch.setattr(event_import, "FIRST_PAUSE", 0.0)
-    assert imported(server, written(folder, {"event_name": "a"})).status == 0
+    ran = imported(server, written(folder, {"event_name": "a"}))
+    assert ran.status == 0
+    assert ran.err == "tracklayer: no TrackLayer answers (trying again in 0 s)\n" * (event_import.TRIES - 1)
+
+
+def test_an_interrupt_says_how_to_go_on(server: ServerProcess, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ApiClient, "post", interrupted)
+    ran = imported(server, written(folder, {"event_name": "a"}))
+    assert ran.status != 0
+    assert "stopped behind line 0; run it again to go on there" in ran.err
 
 
 def test_a_changed_file_is_noticed(server: ServerProcess, folder: Path) -> None:

@@ -16,7 +16,7 @@ import typer
 from tracklayer.cli.connection import AsJson, Key, Url, connect
 from tracklayer.cli.import_progress import Occurrences, Progress, load_progress, save_progress, unpacked, writing
 from tracklayer.cli.output import write_json, write_table
-from tracklayer.errors import TrackLayerError, pointer
+from tracklayer.errors import pointer
 from tracklayer.model.event import Json, decode_json
 
 if TYPE_CHECKING:
@@ -91,21 +91,21 @@ def _import(client: ApiClient, file: Path, place: Path, progress: Progress, fail
         _shorten(rejects, progress.rejected_bytes)
     with file.open("rb") as raw, _bar() as bar:
         task = bar.add_task(file.name, total=file.stat().st_size, lines=progress.lines)
-        for batch in _batches(_lines(raw, progress)):
-            try:
+        try:
+            for batch in _batches(_lines(raw, progress)):
                 found = _sent(client, batch, progress)
-            except TrackLayerError:
-                typer.echo(f"tracklayer: stopped behind line {progress.lines}; run it again to go on there", err=True)
-                raise
-            if found:
-                with writing(rejects), rejects.open("ab") as kept:
-                    kept.write(b"".join(each.line.raw + b"\n" for each in found))
-                    progress.rejected_bytes = kept.tell()
-            failed += found[: SHOWN - len(failed)]
-            progress.rejected += len(found)
-            progress.lines = batch[-1].number
-            save_progress(progress, place)
-            bar.update(task, completed=raw.tell(), lines=progress.lines)
+                if found:
+                    with writing(rejects), rejects.open("ab") as kept:
+                        kept.write(b"".join(each.line.raw + b"\n" for each in found))
+                        progress.rejected_bytes = kept.tell()
+                failed += found[: SHOWN - len(failed)]
+                progress.rejected += len(found)
+                progress.lines = batch[-1].number
+                save_progress(progress, place)
+                bar.update(task, completed=raw.tell(), lines=progress.lines)
+        except BaseException:  # Ctrl-C, too
+            typer.echo(f"tracklayer: stopped behind line {progress.lines}; run it again to go on there", err=True)
+            raise
     progress.done = True
     save_progress(progress, place)
 
@@ -210,12 +210,11 @@ def _patiently(client: ApiClient, lines: list[Line]) -> list[dict[str, Any]]:
     for _ in range(TRIES - 1):
         try:
             return list(client.post("/v1/events/batch", body)["results"])
-        except Unreachable:
-            time.sleep(pause)
-        except ApiError as error:
-            if error.status not in _AWAY:
+        except (Unreachable, ApiError) as error:
+            if isinstance(error, ApiError) and error.status not in _AWAY:
                 raise
-            time.sleep(pause)
+            typer.echo(f"tracklayer: {error.detail} (trying again in {pause:g} s)", err=True)
+        time.sleep(pause)
         pause *= 2
     return list(client.post("/v1/events/batch", body)["results"])
 
@@ -248,4 +247,4 @@ def _report(file: Path, progress: Progress, failed: list[Failed], *, as_json: bo
         rows = [(each.line.number, each.detail, each.pointer) for each in failed]
         write_table(["line", "rejected because", "at"], rows, empty="")
     if rejects:
-        typer.echo(f"rejected lines: {rejects}")
+        typer.echo(f"rejected lines: {rejects}; mend them there and import that file, which tells the reasons again")
