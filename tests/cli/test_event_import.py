@@ -162,9 +162,16 @@ def test_the_progress_may_be_kept_elsewhere(server: ServerProcess, folder: Path)
     assert imported(server, written(folder, {"event_name": "a"}), "--resume-file", str(place)).status == 0
     assert json.loads(place.read_bytes())["done"] is True
     assert not (folder / "events.ndjson.progress").exists()
-    place.write_text("{")
-    refused = imported(server, str(folder / "events.ndjson"), "--resume-file", str(place))
+
+
+@pytest.mark.parametrize("damaged", ["", "{"])
+def test_a_damaged_progress_says_how_to_go_on(server: ServerProcess, folder: Path, damaged: str) -> None:
+    file = written(folder, {"event_name": "a"})
+    (folder / "events.ndjson.progress").write_text(damaged)
+    refused = imported(server, file)
     assert (refused.status, "cannot be read as the progress" in refused.err) == (2, True)
+    assert f"say --restart to import {file} from its first line" in refused.err
+    assert imported(server, file, "--restart").status == 0
 
 
 def test_where_the_progress_or_the_rejects_cannot_be_written_nothing_is_sent(

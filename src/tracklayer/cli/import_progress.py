@@ -89,7 +89,10 @@ def load_progress(file: Path, place: Path, server: str, *, restart: bool) -> Pro
     except (OSError, msgspec.DecodeError) as error:
         if restart:
             return fresh
-        raise wrong_use(f"{place} cannot be read as the progress of an import: {error}") from error
+        raise wrong_use(
+            f"{place} cannot be read as the progress of an import: {error}; say --restart to import {file} from its "
+            "first line"
+        ) from error
     if restart:
         return msgspec.structs.replace(fresh, first_sha256=known.first_sha256)
     if known.sha256 != fresh.sha256:
