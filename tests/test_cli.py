@@ -476,6 +476,7 @@ def test_a_workspace_has_its_own_keys(tmp_path: Path) -> None:
 
 def test_somebody_is_invited_in_the_database_and_over_the_api(tmp_path: Path) -> None:
     here = {"data_dir": str(tmp_path), "admin_key": KEY, "port": "8123"}
+    assert run("migrate", **here).status == 0
     made = run("people", "invite", "Kim@example.com", **here)
     assert made.status == 0, made
     assert "For kim@example.com" in made.out
@@ -502,11 +503,22 @@ def test_somebody_is_invited_in_the_database_and_over_the_api(tmp_path: Path) ->
 
 
 def test_a_new_database_shows_its_first_admin_key_whatever_makes_it(tmp_path: Path) -> None:
-    listed = run("people", "list", "--json", data_dir=str(tmp_path / "a"))
+    here, there = ({"data_dir": str(tmp_path / name)} for name in "ab")
+    for each in (here, there):
+        assert run("migrate", **each).status == 0
+    listed = run("people", "list", "--json", **here)
     assert listed.json == []
     assert "tl_live_" in listed.err
-    invited = run("people", "invite", "kim@example.com", "--json", data_dir=str(tmp_path / "b"))
+    invited = run("people", "invite", "kim@example.com", "--json", **there)
     assert invited.json["first_admin_key"].startswith("tl_live_")
+
+
+@pytest.mark.parametrize("command", [("list",), ("invite", "kim@example.com")])
+def test_people_make_no_installation_where_there_is_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+    ran = run("people", *command, data_dir=str(tmp_path / "mistyped"))
+    assert ran.status == 2
+    assert ran.err.startswith(f"tracklayer: there is no database {tmp_path}/mistyped/tracklayer.db: expected ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_scope_that_does_not_exist_is_refused(tmp_path: Path) -> None:
