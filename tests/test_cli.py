@@ -250,8 +250,8 @@ def test_where_nobody_can_be_asked_yes_must_be_said(world: World) -> None:
     assert list(world.client.rows("/v1/destinations")) == []
 
 
-@pytest.mark.parametrize("answer, names", [("y\n", ["asked"]), ("n\n", [])])
-def test_on_a_terminal_it_asks(world: World, answer: str, names: list[str]) -> None:
+@pytest.mark.parametrize("answer, status, names", [("y\n", 0, ["asked"]), ("n\n", 1, [])])
+def test_on_a_terminal_it_asks(world: World, answer: str, status: int, names: list[str]) -> None:
     file = world.file(f"destinations: [{{name: asked, transport: {{url: '{world.receiver.url}'}}}}]")
     ours, theirs = pty.openpty()
     os.write(ours, answer.encode())
@@ -266,7 +266,7 @@ def test_on_a_terminal_it_asks(world: World, answer: str, names: list[str]) -> N
     os.close(theirs)
     said = os.read(ours, 65536).decode()
     os.close(ours)
-    assert process.returncode == 0
+    assert process.returncode == status
     assert "Apply this? [y/N]" in said
     assert [row["name"] for row in world.client.rows("/v1/destinations")] == names
 

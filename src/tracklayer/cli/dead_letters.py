@@ -10,7 +10,7 @@ import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect, wrong_use
 from tracklayer.cli.destinations import find_id
-from tracklayer.cli.output import agreed, counted, write_json, write_line, write_table
+from tracklayer.cli.output import counted, must_agree, write_json, write_line, write_table
 
 if TYPE_CHECKING:
     from tracklayer.client import ApiClient
@@ -172,8 +172,8 @@ def _for_each(
     from tracklayer.client import ApiError, segment
 
     ids = selected.ids or [row["id"] for row in client.rows("/v1/dead-letters", **selected.filter)]
-    if not selected.ids and ids and not agreed(f"{words[0]} {counted(len(ids), 'dead letter')}?", yes=yes):
-        raise typer.Exit(1)
+    if not selected.ids and ids:
+        must_agree(f"{words[0]} {counted(len(ids), 'dead letter')}?", yes=yes)
     done: list[str] = []
     refused: list[dict[str, str]] = []
     for delivery_id in _with_progress(ids, words[0]):

@@ -9,7 +9,7 @@ import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect, wrong_use
 from tracklayer.cli.events import decode, read_text
-from tracklayer.cli.output import agreed, write_json, write_line, write_table
+from tracklayer.cli.output import must_agree, write_json, write_line, write_table
 
 if TYPE_CHECKING:
     from tracklayer.client import ApiClient
@@ -52,7 +52,8 @@ def apply_file(
         if not as_json:
             _show_plan(plan)
         saved: list[dict[str, Any]] = []
-        if not dry_run and plan.pending and agreed("Apply this?", yes=yes):
+        if not dry_run and plan.pending:
+            must_agree("Apply this?", yes=yes)
             for step, row in apply(client, plan):
                 saved.append(row)
                 if not as_json:
