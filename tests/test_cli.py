@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +18,7 @@ from tests.harness import PATIENCE
 from tests.running import KEY, Ran, clean_environment, running_receiver, running_server, settled
 from tests.running import tracklayer as run
 from tracklayer import __version__
-from tracklayer.client import ApiClient
+from tracklayer.client import ApiClient, Unreachable
 from tracklayer.demo.receiver import Answer, Receiver
 from tracklayer.settings import settings_table
 
@@ -288,6 +289,23 @@ def test_every_destination_that_the_server_refuses_is_named_with_its_line(world:
     assert list(world.client.rows("/v1/destinations")) == []
 
 
+def test_what_was_applied_before_a_failure_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ApiClient.post
+
+    def post(self: ApiClient, path: str, body: Any = None, **query: Any) -> Any:
+        if body["name"] == "third" and not query:
+            raise Unreachable("no TrackLayer answers")
+        return real(self, path, body, **query)
+
+    monkeypatch.setattr(ApiClient, "post", post)
+    names = ["first", "second", "third"]
+    text = json.dumps({"destinations": [{"name": name, "transport": {"url": world.receiver.url}} for name in names]})
+    ran = world.run("destinations", "apply", "--yes", "--json", "-f", world.file(text, "three.json"))
+    assert (ran.status, ran.err) == (1, "tracklayer: no TrackLayer answers\n")
+    assert [step["name"] for step in ran.json["plan"]] == names
+    assert [row["name"] for row in ran.json["applied"]] == names[:2]
+
+
 def test_a_name_that_the_server_has_twice_is_refused(world: World) -> None:
     for _ in range(2):
         world.destination("twin")
@@ -433,6 +451,24 @@ def test_dead_letters_are_listed_compared_replayed_and_discarded(world: World) -
         event_id = world.client.get(f"/v1/deliveries/{delivery_id}")["event_id"]
         settled(world.client, event_id, state)
     assert json.loads(world.receiver.requests[-1].body) == {"order_id": "3"}
+
+
+def test_what_was_discarded_before_a_failure_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.destination("frail")
+    first, second = world.die("frail", "1"), world.die("frail", "2")
+    real = ApiClient.post
+
+    def post(self: ApiClient, path: str, body: Any = None, **query: Any) -> Any:
+        if second in path:
+            raise Unreachable("no TrackLayer answers")
+        return real(self, path, body, **query)
+
+    monkeypatch.setattr(ApiClient, "post", post)
+    ran = world.run("dead-letters", "discard", first, second, "--json")
+    assert (ran.status, ran.err) == (1, "tracklayer: no TrackLayer answers\n")
+    assert ran.json == {"discarded": [first], "refused": []}
+    monkeypatch.undo()
+    assert world.run("dead-letters", "discard", second).out == "1 discarded\n"
 
 
 @pytest.mark.parametrize("verb", ["replay", "discard"])

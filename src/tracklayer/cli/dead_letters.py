@@ -168,7 +168,7 @@ def _for_each(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Do `act` for every selected dead letter, with progress; exits with 1 when one was refused."""
+    """Do `act` for every selected dead letter and tell what was done, whatever fails; exits with 1 for a refusal."""
     from tracklayer.client import ApiError, segment
 
     ids = selected.ids or [row["id"] for row in client.rows("/v1/dead-letters", **selected.filter)]
@@ -176,20 +176,22 @@ def _for_each(
         must_agree(f"{words[0]} {counted(len(ids), 'dead letter')}?", yes=yes)
     done: list[str] = []
     refused: list[dict[str, str]] = []
-    for delivery_id in _with_progress(ids, words[0]):
-        try:
-            act(segment(delivery_id))
-            done.append(delivery_id)
-        except ApiError as error:
-            if error.status not in (404, 409):
-                raise
-            refused.append({"id": delivery_id, "detail": error.detail})
-    if as_json:
-        write_json({words[1]: done, "refused": refused})
-    else:
-        typer.echo(f"{len(done)} {words[1]}")
-        for each in refused:
-            typer.echo(f"{each['id']}: {each['detail']}", err=True)
+    try:
+        for delivery_id in _with_progress(ids, words[0]):
+            try:
+                act(segment(delivery_id))
+                done.append(delivery_id)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+                refused.append({"id": delivery_id, "detail": error.detail})
+    finally:
+        if as_json:
+            write_json({words[1]: done, "refused": refused})
+        else:
+            typer.echo(f"{len(done)} {words[1]}")
+            for each in refused:
+                typer.echo(f"{each['id']}: {each['detail']}", err=True)
     if refused:
         raise typer.Exit(1)
 
