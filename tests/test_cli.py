@@ -380,6 +380,7 @@ def test_one_event_from_the_command_line(world: World) -> None:
         ('[{"event_name": "a"}, {"event_name": "b"}]', 2),
         ('{"events": [{"event_name": "a"}, {"event_name": "b"}]}', 2),
         ('{"event_name": "a"}\n{"event_name": "b"}\n\n{"event_name": "c"}\n', 3),
+        ('{"event_name": "a", "text": "\u2028"}\n{"event_name": "b"}\n', 2),
         ("[" + ",".join(['{"event_name": "a"}'] * 1200) + "]", 1200),
     ],
 )
@@ -412,6 +413,15 @@ def test_events_that_cannot_be_sent_are_refused(world: World, arguments: tuple[s
     ran = world.run("events", "send", *arguments, stdin="{")
     assert ran.status == 2
     assert said in ran.err
+
+
+@pytest.mark.parametrize("bad", ['{"event_name": "b"', "b", '{"event_name": "b"} {"event_name": "c"}'])
+def test_a_bad_line_is_named_and_nothing_is_sent(world: World, bad: str) -> None:
+    text = f'{{"event_id": "beside{len(bad)}", "event_name": "a"}}\n\n{bad}\n'
+    ran = world.run("events", "send", "-", stdin=text)
+    assert ran.status == 2
+    assert ran.err.startswith("tracklayer: standard input line 3 is not valid JSON: ")
+    assert world.run("events", "send", "-", stdin=text.splitlines()[0]).out.startswith("accepted: ")
 
 
 def test_dead_letters_are_listed_compared_replayed_and_discarded(world: World) -> None:
