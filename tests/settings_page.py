@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tracklayer.cli import app
 from tracklayer.settings import CLIENT_VARIABLES, Entry, settings_table
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
@@ -25,7 +26,7 @@ of its namespace. Set `enableServiceLinks: false` on the pod, or give the Servic
 
 ## For the commands that call a server
 
-`tracklayer destinations`, `events`, `dead-letters` and `keys` read these too; the server ignores them.
+{callers} read these too; the server ignores them.
 
 | variable | meaning |
 |---|---|
@@ -38,7 +39,13 @@ def page() -> str:
     rows = ["| variable | default | meaning | expected |", "|---|---|---|---|"]
     rows += [_row(entry) for entry in settings_table()]
     client = [f"| `{variable}` | {meaning} |" for variable, meaning in CLIENT_VARIABLES.items()]
-    return _BEFORE + "\n".join(rows) + "\n" + _AFTER.format(client="\n".join(client))
+    return _BEFORE + "\n".join(rows) + "\n" + _AFTER.format(callers=_callers(), client="\n".join(client))
+
+
+def _callers() -> str:
+    """The commands that call a server: those in groups."""
+    *names, last = (f"`{each.typer_instance.info.name}`" for each in app.registered_groups if each.typer_instance)
+    return f"The commands of {', '.join(names)} and {last}"
 
 
 def _row(entry: Entry) -> str:

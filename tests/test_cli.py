@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +18,7 @@ from tests.harness import PATIENCE
 from tests.running import KEY, Ran, clean_environment, running_receiver, running_server, settled
 from tests.running import tracklayer as run
 from tracklayer import __version__
-from tracklayer.client import ApiClient
+from tracklayer.client import ApiClient, Unreachable
 from tracklayer.demo.receiver import Answer, Receiver
 from tracklayer.settings import settings_table
 
@@ -224,6 +225,17 @@ def test_a_change_is_shown_as_a_diff_without_what_came_from_the_environment(
     assert "signing-secret" not in applied.out
 
 
+def test_what_the_server_warns_of_is_told(world: World) -> None:
+    url = world.receiver.url
+    file = world.file(
+        f"destinations: [{{name: w, transport: {{url: '{url}'}}, filter: {{event_name: Order Completed}}}}]"
+    )
+    applied = world.run("destinations", "apply", "-f", file, "--yes")
+    assert applied.status == 0
+    said = "    warning: the filter never matches event_name Order Completed: such events are called purchase"
+    assert applied.out.splitlines()[-2:] == ["created w: version 1", said]
+
+
 def test_a_json_file_and_a_pipe_work_as_well(world: World) -> None:
     text = json.dumps({"destinations": [{"name": "j", "transport": {"url": world.receiver.url}}]})
     assert world.run("destinations", "apply", "--yes", "-f", world.file(text, "d.json")).status == 0
@@ -239,8 +251,8 @@ def test_where_nobody_can_be_asked_yes_must_be_said(world: World) -> None:
     assert list(world.client.rows("/v1/destinations")) == []
 
 
-@pytest.mark.parametrize("answer, names", [("y\n", ["asked"]), ("n\n", [])])
-def test_on_a_terminal_it_asks(world: World, answer: str, names: list[str]) -> None:
+@pytest.mark.parametrize("answer, status, names", [("y\n", 0, ["asked"]), ("n\n", 1, [])])
+def test_on_a_terminal_it_asks(world: World, answer: str, status: int, names: list[str]) -> None:
     file = world.file(f"destinations: [{{name: asked, transport: {{url: '{world.receiver.url}'}}}}]")
     ours, theirs = pty.openpty()
     os.write(ours, answer.encode())
@@ -255,7 +267,7 @@ def test_on_a_terminal_it_asks(world: World, answer: str, names: list[str]) -> N
     os.close(theirs)
     said = os.read(ours, 65536).decode()
     os.close(ours)
-    assert process.returncode == 0
+    assert process.returncode == status
     assert "Apply this? [y/N]" in said
     assert [row["name"] for row in world.client.rows("/v1/destinations")] == names
 
@@ -275,6 +287,23 @@ def test_every_destination_that_the_server_refuses_is_named_with_its_line(world:
     assert f"{file}:10:15: destination 'three'" in third
     assert "(/nonsense)" in third
     assert list(world.client.rows("/v1/destinations")) == []
+
+
+def test_what_was_applied_before_a_failure_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ApiClient.post
+
+    def post(self: ApiClient, path: str, body: Any = None, **query: Any) -> Any:
+        if body["name"] == "third" and not query:
+            raise Unreachable("no TrackLayer answers")
+        return real(self, path, body, **query)
+
+    monkeypatch.setattr(ApiClient, "post", post)
+    names = ["first", "second", "third"]
+    text = json.dumps({"destinations": [{"name": name, "transport": {"url": world.receiver.url}} for name in names]})
+    ran = world.run("destinations", "apply", "--yes", "--json", "-f", world.file(text, "three.json"))
+    assert (ran.status, ran.err) == (1, "tracklayer: no TrackLayer answers\n")
+    assert [step["name"] for step in ran.json["plan"]] == names
+    assert [row["name"] for row in ran.json["applied"]] == names[:2]
 
 
 def test_a_name_that_the_server_has_twice_is_refused(world: World) -> None:
@@ -351,6 +380,7 @@ def test_one_event_from_the_command_line(world: World) -> None:
         ('[{"event_name": "a"}, {"event_name": "b"}]', 2),
         ('{"events": [{"event_name": "a"}, {"event_name": "b"}]}', 2),
         ('{"event_name": "a"}\n{"event_name": "b"}\n\n{"event_name": "c"}\n', 3),
+        ('{"event_name": "a", "text": "\u2028"}\n{"event_name": "b"}\n', 2),
         ("[" + ",".join(['{"event_name": "a"}'] * 1200) + "]", 1200),
     ],
 )
@@ -383,6 +413,15 @@ def test_events_that_cannot_be_sent_are_refused(world: World, arguments: tuple[s
     ran = world.run("events", "send", *arguments, stdin="{")
     assert ran.status == 2
     assert said in ran.err
+
+
+@pytest.mark.parametrize("bad", ['{"event_name": "b"', "b", '{"event_name": "b"} {"event_name": "c"}'])
+def test_a_bad_line_is_named_and_nothing_is_sent(world: World, bad: str) -> None:
+    text = f'{{"event_id": "beside{len(bad)}", "event_name": "a"}}\n\n{bad}\n'
+    ran = world.run("events", "send", "-", stdin=text)
+    assert ran.status == 2
+    assert ran.err.startswith("tracklayer: standard input line 3 is not valid JSON: ")
+    assert world.run("events", "send", "-", stdin=text.splitlines()[0]).out.startswith("accepted: ")
 
 
 def test_dead_letters_are_listed_compared_replayed_and_discarded(world: World) -> None:
@@ -422,6 +461,24 @@ def test_dead_letters_are_listed_compared_replayed_and_discarded(world: World) -
         event_id = world.client.get(f"/v1/deliveries/{delivery_id}")["event_id"]
         settled(world.client, event_id, state)
     assert json.loads(world.receiver.requests[-1].body) == {"order_id": "3"}
+
+
+def test_what_was_discarded_before_a_failure_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.destination("frail")
+    first, second = world.die("frail", "1"), world.die("frail", "2")
+    real = ApiClient.post
+
+    def post(self: ApiClient, path: str, body: Any = None, **query: Any) -> Any:
+        if second in path:
+            raise Unreachable("no TrackLayer answers")
+        return real(self, path, body, **query)
+
+    monkeypatch.setattr(ApiClient, "post", post)
+    ran = world.run("dead-letters", "discard", first, second, "--json")
+    assert (ran.status, ran.err) == (1, "tracklayer: no TrackLayer answers\n")
+    assert ran.json == {"discarded": [first], "refused": []}
+    monkeypatch.undo()
+    assert world.run("dead-letters", "discard", second).out == "1 discarded\n"
 
 
 @pytest.mark.parametrize("verb", ["replay", "discard"])
@@ -465,6 +522,7 @@ def test_a_workspace_has_its_own_keys(tmp_path: Path) -> None:
 
 def test_somebody_is_invited_in_the_database_and_over_the_api(tmp_path: Path) -> None:
     here = {"data_dir": str(tmp_path), "admin_key": KEY, "port": "8123"}
+    assert run("migrate", **here).status == 0
     made = run("people", "invite", "Kim@example.com", **here)
     assert made.status == 0, made
     assert "For kim@example.com" in made.out
@@ -491,11 +549,22 @@ def test_somebody_is_invited_in_the_database_and_over_the_api(tmp_path: Path) ->
 
 
 def test_a_new_database_shows_its_first_admin_key_whatever_makes_it(tmp_path: Path) -> None:
-    listed = run("people", "list", "--json", data_dir=str(tmp_path / "a"))
+    here, there = ({"data_dir": str(tmp_path / name)} for name in "ab")
+    for each in (here, there):
+        assert run("migrate", **each).status == 0
+    listed = run("people", "list", "--json", **here)
     assert listed.json == []
     assert "tl_live_" in listed.err
-    invited = run("people", "invite", "kim@example.com", "--json", data_dir=str(tmp_path / "b"))
+    invited = run("people", "invite", "kim@example.com", "--json", **there)
     assert invited.json["first_admin_key"].startswith("tl_live_")
+
+
+@pytest.mark.parametrize("command", [("list",), ("invite", "kim@example.com")])
+def test_people_make_no_installation_where_there_is_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+    ran = run("people", *command, data_dir=str(tmp_path / "mistyped"))
+    assert ran.status == 2
+    assert ran.err.startswith(f"tracklayer: there is no database {tmp_path}/mistyped/tracklayer.db: expected ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_scope_that_does_not_exist_is_refused(tmp_path: Path) -> None:

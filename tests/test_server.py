@@ -300,12 +300,25 @@ def test_a_host_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 def test_a_data_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     line = refusal(start(tmp_path / "file" / "data"), 1)
-    assert line.startswith(f"tracklayer: the data directory {tmp_path}/file/data cannot be used: Not a directory")
+    assert line.startswith(f"tracklayer: {tmp_path}/file/data cannot be used: Not a directory")
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tracklayer.db").write_text("this is not a database, but a text that is long enough" * 100)
     assert "file is not a database" in refusal(start(tmp_path), 1)
+
+
+def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tracklayer.db").mkdir()
+    assert refusal(start(tmp_path), 1).endswith(f" (sqlite+aiosqlite:///{tmp_path}/tracklayer.db)")
+    nowhere = refusal(start(tmp_path, database_url="sqlite:////nonexistent/x.db"), 1)
+    assert nowhere.startswith("tracklayer: /nonexistent/x.db")
+
+
+def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
+    line = refusal(start(tmp_path, database_url="postgresql://tl:s3cret@127.0.0.1:1/tl?password=s3cret"), 1)
+    assert line.endswith(" (postgresql+asyncpg://tl:***@127.0.0.1:1/tl)")
+    assert "s3cret" not in line
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:

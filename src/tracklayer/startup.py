@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from tracklayer.errors import TrackLayerError
+from tracklayer.errors import TrackLayerError, Unavailable
 from tracklayer.settings import Settings
 
 
@@ -25,16 +25,18 @@ def explained(settings: Settings) -> Iterator[None]:
         yield
     except StartError:
         raise
+    except Unavailable as error:  # of the store, which does not say which database it is
+        raise StartError(f"{error.detail} ({_shown(settings.database_url)})") from error
     except TrackLayerError as error:
         raise StartError(error.detail) from error
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         raise StartError(f"the database {_shown(settings.database_url)} cannot be used: {reason}") from error
     except OSError as error:
-        raise StartError(
-            f"the data directory {settings.data_dir} cannot be used: {error.strerror} ({error.filename})"
-        ) from error
+        place = error.filename or settings.data_dir
+        reason = f"{place} cannot be used: {error.strerror}; TRACKLAYER_DATA_DIR and TRACKLAYER_DATABASE_URL say where"
+        raise StartError(reason) from error
 
 
 def _shown(database_url: str) -> str:
-    return make_url(database_url).render_as_string(hide_password=True)
+    return make_url(database_url).difference_update_query(["password"]).render_as_string(hide_password=True)

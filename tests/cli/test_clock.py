@@ -20,6 +20,7 @@ def test_an_invitation_is_good_for_a_day_and_a_key_is_made_now(kind: str, tmp_pa
     settings: dict[str, Any] = {"data_dir": str(tmp_path)}
     if kind == "postgresql":
         settings["database_url"] = fresh_postgres
+    assert run("migrate", **settings).status == 0
     now = time.time()
     invited = run("people", "invite", "ann@shop.example", "--json", **settings).json
     assert datetime.fromisoformat(invited["expires_at"]).timestamp() == pytest.approx(now + DAY, abs=120)

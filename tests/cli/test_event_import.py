@@ -49,7 +49,9 @@ def test_every_line_becomes_an_event_with_its_digits(server: ServerProcess, api:
 def test_a_file_that_is_imported_is_not_imported_again(server: ServerProcess, folder: Path) -> None:
     file = written(folder, *({"event_name": "once"} for _ in range(1200)))
     assert imported(server, file).out == "1200 accepted, 0 duplicate, 0 rejected\n"
-    assert imported(server, file).out == "1200 accepted, 0 duplicate, 0 rejected\n"  # it tells what it did
+    told = imported(server, file)
+    assert told.out == "1200 accepted, 0 duplicate, 0 rejected\n"  # it tells what it did
+    assert told.err == f"tracklayer: already imported to {server.url}; --restart to do it again\n"
     again = imported(server, file, "--restart", "--json").json  # lines without an id have one all the same
     assert (again["accepted"], again["duplicate"]) == (0, 1200)
 
@@ -69,7 +71,9 @@ def test_rejected_lines_are_told_and_written_as_they_are(server: ServerProcess, 
     assert "  /event_name" in ran.out
     assert "not JSON" in ran.out
     assert (folder / "events.ndjson.rejected.ndjson").read_bytes() == b"".join(each + b"\n" for each in bad)
-    assert imported(server, file).status == 1
+    again = imported(server, file)
+    assert again.status == 1
+    assert f"rejected lines: {folder / 'events.ndjson.rejected.ndjson'}; mend them there and import that" in again.out
 
 
 def test_an_import_that_was_stopped_goes_on_where_it_was(
@@ -119,7 +123,19 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing(
 
     monkeypatch.setattr(ApiClient, "post", post)
     monkeypatch.setattr(event_import, "FIRST_PAUSE", 0.0)
-    assert imported(server, written(folder, {"event_name": "a"})).status == 0
+    ran = imported(server, written(folder, {"event_name": "a"}))
+    assert ran.status == 0
+    assert ran.err == "tracklayer: no TrackLayer answers (trying again in 0 s)\n" * (event_import.TRIES - 1)
+
+
+def test_an_interrupt_says_how_to_go_on(server: ServerProcess, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ApiClient, "post", interrupted)
+    ran = imported(server, written(folder, {"event_name": "a"}))
+    assert ran.status != 0
+    assert "stopped behind line 0; run it again to go on there" in ran.err
 
 
 def test_a_changed_file_is_noticed(server: ServerProcess, folder: Path) -> None:
@@ -132,14 +148,43 @@ def test_a_changed_file_is_noticed(server: ServerProcess, folder: Path) -> None:
     assert imported(server, file, "--restart").out == "1 accepted, 0 duplicate, 0 rejected\n"
 
 
+def test_another_server_has_none_of_it(server: ServerProcess, folder: Path) -> None:
+    file = written(folder, {"event_name": "a"})
+    assert imported(server, file).status == 0
+    elsewhere = run("events", "import", file, url="http://127.0.0.1:1", api_key=server.key)
+    assert elsewhere.status == 2
+    assert f"goes to {server.url} and not to http://127.0.0.1:1" in elsewhere.err
+    assert "say --restart" in elsewhere.err
+
+
 def test_the_progress_may_be_kept_elsewhere(server: ServerProcess, folder: Path) -> None:
     place = folder / "other.progress"
     assert imported(server, written(folder, {"event_name": "a"}), "--resume-file", str(place)).status == 0
     assert json.loads(place.read_bytes())["done"] is True
     assert not (folder / "events.ndjson.progress").exists()
-    place.write_text("{")
-    refused = imported(server, str(folder / "events.ndjson"), "--resume-file", str(place))
+
+
+@pytest.mark.parametrize("damaged", ["", "{"])
+def test_a_damaged_progress_says_how_to_go_on(server: ServerProcess, folder: Path, damaged: str) -> None:
+    file = written(folder, {"event_name": "a"})
+    (folder / "events.ndjson.progress").write_text(damaged)
+    refused = imported(server, file)
     assert (refused.status, "cannot be read as the progress" in refused.err) == (2, True)
+    assert f"say --restart to import {file} from its first line" in refused.err
+    assert imported(server, file, "--restart").status == 0
+
+
+def test_where_the_progress_or_the_rejects_cannot_be_written_nothing_is_sent(
+    server: ServerProcess, api: Api, folder: Path
+) -> None:
+    file = written(folder, {"event_name": "a", "event_id": "unwritten_1"})
+    nowhere = imported(server, file, "--resume-file", "/nonexistent/x")
+    assert nowhere == Ran(2, "", "tracklayer: /nonexistent/x cannot be written: No such file or directory\n")
+    rejects = folder / "events.ndjson.rejected.ndjson"
+    rejects.mkdir()
+    taken = imported(server, file)
+    assert (taken.status, f"tracklayer: {rejects} cannot be written: " in taken.err) == (2, True)
+    assert api.get("/v1/events/unwritten_1").status == 404
 
 
 def test_what_is_too_large_for_a_request_or_for_an_event_costs_its_neighbours_nothing(
@@ -175,9 +220,35 @@ def test_a_wrong_key_stops_it_at_once(server: ServerProcess, folder: Path) -> No
     ran = run("events", "import", file, url=server.url, api_key="tl_live_wrong-wrong-wrong")
     assert ran.status == 1
     assert "stopped behind line 0" in ran.err
+    assert not (folder / "events.ndjson.rejected.ndjson").exists()
     assert ok(Api(server.url, server.key).get("/healthz"))
 
 
-def test_lines_without_an_id_differ_by_their_place(server: ServerProcess, folder: Path) -> None:
+def test_equal_lines_without_an_id_are_as_many_events(server: ServerProcess, folder: Path) -> None:
     same = {"event_name": "same"}
     assert imported(server, written(folder, same, same, same), "--json").json["accepted"] == 3
+
+
+def test_a_mended_file_takes_each_event_once(server: ServerProcess, folder: Path) -> None:
+    same, other = {"event_name": "mended"}, {"event_name": "mended", "user_id": "u_1"}
+    file = written(folder, same, b'{"event_name": "mended", "user_id": "u_2"', other, same)
+    assert imported(server, file, "--json").json["accepted"] == 3
+    written(folder, b'{"event_name": "mended", "user_id": "u_2"}', same, other, same)  # other lines, other numbers
+    again = imported(server, file, "--restart", "--json").json
+    assert (again["accepted"], again["duplicate"], again["rejected"]) == (1, 3, 0)
+
+
+def test_equal_lines_of_two_files_are_two_events(server: ServerProcess, folder: Path) -> None:
+    same = {"event_name": "of two"}
+    assert imported(server, written(folder, same), "--json").json["accepted"] == 1
+    assert imported(server, written(folder, same, {"event_name": "x"}, name="b.ndjson"), "--json").json["accepted"] == 2
+
+
+def test_equal_lines_are_counted_over_a_stop(
+    server: ServerProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(folder, *({"event_name": "stopped"} for _ in range(1100)))
+    _failing_after(monkeypatch, 1)
+    assert imported(server, file).status == 1
+    monkeypatch.undo()
+    assert imported(server, file, "--json").json["accepted"] == 1100

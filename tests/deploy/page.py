@@ -22,7 +22,7 @@ def block(name: str) -> str:
 
 
 def paste(name: str, **environment: str) -> None:
-    """Run them as they stand, with PostgreSQL's programs of the tests' server."""
+    """Run them as they stand, with PostgreSQL's programs of the tests' server. They have nothing to warn of."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail"],
         input=block(name),
@@ -33,3 +33,4 @@ def paste(name: str, **environment: str) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{name} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    assert done.stderr == "", f"{name} warns:\n{done.stderr}"

@@ -23,9 +23,9 @@ BUSY, DOWN = "/backup/busy", "/backup/down"
 
 @pytest.fixture
 def second_postgres(migrated_postgres: MigratedPostgres) -> Iterator[str]:
-    """The URL of a database with nothing in it, to restore into."""
+    """The URL of a database with nothing in it, to restore into, as a role that owns it and nothing else."""
     with asyncio.Runner() as runner:
-        made = postgres.database_on(migrated_postgres.server_url)
+        made = postgres.owned_database_on(migrated_postgres.server_url)
         yield runner.run(made.__aenter__())
         runner.run(made.__aexit__(None, None, None))
 

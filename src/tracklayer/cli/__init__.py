@@ -46,7 +46,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line. Ends with 0 for success, 1 for what failed, 2 for what was asked wrongly."""
+    """Run it. Ends with 0 for success, 1 for what failed or was declined, 2 for what was asked wrongly."""
     os.umask(0o077)  # what commands make holds customers' data
     try:
         app()

@@ -10,7 +10,7 @@ import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect, wrong_use
 from tracklayer.cli.destinations import find_id
-from tracklayer.cli.output import agreed, counted, write_json, write_line, write_table
+from tracklayer.cli.output import counted, must_agree, write_json, write_line, write_table
 
 if TYPE_CHECKING:
     from tracklayer.client import ApiClient
@@ -168,28 +168,30 @@ def _for_each(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Do `act` for every selected dead letter, with progress; exits with 1 when one was refused."""
+    """Do `act` for every selected dead letter and tell what was done, whatever fails; exits with 1 for a refusal."""
     from tracklayer.client import ApiError, segment
 
     ids = selected.ids or [row["id"] for row in client.rows("/v1/dead-letters", **selected.filter)]
-    if not selected.ids and ids and not agreed(f"{words[0]} {counted(len(ids), 'dead letter')}?", yes=yes):
-        raise typer.Exit(1)
+    if not selected.ids and ids:
+        must_agree(f"{words[0]} {counted(len(ids), 'dead letter')}?", yes=yes)
     done: list[str] = []
     refused: list[dict[str, str]] = []
-    for delivery_id in _with_progress(ids, words[0]):
-        try:
-            act(segment(delivery_id))
-            done.append(delivery_id)
-        except ApiError as error:
-            if error.status not in (404, 409):
-                raise
-            refused.append({"id": delivery_id, "detail": error.detail})
-    if as_json:
-        write_json({words[1]: done, "refused": refused})
-    else:
-        typer.echo(f"{len(done)} {words[1]}")
-        for each in refused:
-            typer.echo(f"{each['id']}: {each['detail']}", err=True)
+    try:
+        for delivery_id in _with_progress(ids, words[0]):
+            try:
+                act(segment(delivery_id))
+                done.append(delivery_id)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+                refused.append({"id": delivery_id, "detail": error.detail})
+    finally:
+        if as_json:
+            write_json({words[1]: done, "refused": refused})
+        else:
+            typer.echo(f"{len(done)} {words[1]}")
+            for each in refused:
+                typer.echo(f"{each['id']}: {each['detail']}", err=True)
     if refused:
         raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect, wrong_use
 from tracklayer.cli.events import decode, read_text
-from tracklayer.cli.output import agreed, write_json, write_line, write_table
+from tracklayer.cli.output import must_agree, write_json, write_line, write_table
 
 if TYPE_CHECKING:
     from tracklayer.client import ApiClient
@@ -52,13 +52,16 @@ def apply_file(
         if not as_json:
             _show_plan(plan)
         saved: list[dict[str, Any]] = []
-        if not dry_run and plan.pending and agreed("Apply this?", yes=yes):
-            for step, row in apply(client, plan):
-                saved.append(row)
-                if not as_json:
-                    typer.echo(f"{'created' if step.id is None else 'updated'} {row['name']}: version {row['version']}")
-    if as_json:
-        write_json(_as_json(plan, saved))
+        try:
+            if not dry_run and plan.pending:
+                must_agree("Apply this?", yes=yes)
+                for step, row in apply(client, plan):
+                    saved.append(row)
+                    if not as_json:
+                        _show_saved(step, row)
+        finally:
+            if as_json:
+                write_json(_as_json(plan, saved))
 
 
 @app.command("test")
@@ -108,6 +111,12 @@ def _show_plan(plan: Plan) -> None:
         write_line(f"  not in the file, left alone: {name}", "dim")
     if not plan.pending:
         write_line("Nothing to change.")
+
+
+def _show_saved(step: Step, row: dict[str, Any]) -> None:
+    typer.echo(f"{'created' if step.id is None else 'updated'} {row['name']}: version {row['version']}")
+    for warning in row["warnings"]:
+        write_line(f"    warning: {warning}", "yellow")
 
 
 def _as_json(plan: Plan, saved: list[dict[str, Any]]) -> dict[str, Any]:

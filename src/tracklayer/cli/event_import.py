@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
 import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect
-from tracklayer.cli.import_progress import Progress, load_progress, save_progress, unpacked
+from tracklayer.cli.import_progress import Occurrences, Progress, load_progress, save_progress, unpacked, writing
 from tracklayer.cli.output import write_json, write_table
-from tracklayer.errors import TrackLayerError, pointer
+from tracklayer.errors import pointer
 from tracklayer.model.event import Json, decode_json
 
 if TYPE_CHECKING:
@@ -63,14 +66,17 @@ def import_file(
 ) -> None:
     """Import events; ends with 1 when a line is rejected. What is stopped goes on where it was, when run again.
 
-    An event without an event_id gets one made of the file's content and its line, so that no line is taken twice
-    within the server's dedup window. Lines that are rejected are written to FILE.rejected.ndjson, as they are.
+    An event without an event_id gets one made of its line, and of how many equal ones stand before it in the file, so
+    that none is taken twice within the server's dedup window. Lines that are rejected are written to
+    FILE.rejected.ndjson, as they are: mend them there, and import that file.
     """
     place = resume_file or file.with_name(f"{file.name}.progress")
-    progress = load_progress(file, place, restart=restart)
     failed: list[Failed] = []
-    if not progress.done:
-        with connect(url, key) as client:
+    with connect(url, key) as client:
+        progress = load_progress(file, place, client.url, restart=restart)
+        if progress.done:
+            typer.echo(f"tracklayer: already imported to {progress.server}; --restart to do it again", err=True)
+        else:
             _import(client, file, place, progress, failed)
     _report(file, progress, failed, as_json=as_json)
     if progress.rejected:
@@ -78,28 +84,38 @@ def import_file(
 
 
 def _import(client: ApiClient, file: Path, place: Path, progress: Progress, failed: list[Failed]) -> None:
-    """Send what is not done yet; how far it has come is written after every batch."""
-    with file.open("rb") as raw, _rejects_of(file).open("ab") as rejects, _bar() as bar:
-        rejects.truncate(progress.rejected_bytes)
+    """Send what is not done yet; how far it has come is written before the first batch and after every one."""
+    save_progress(progress, place)
+    rejects = _rejects_of(file)
+    with writing(rejects):
+        _shorten(rejects, progress.rejected_bytes)
+    with file.open("rb") as raw, _bar() as bar:
         task = bar.add_task(file.name, total=file.stat().st_size, lines=progress.lines)
-        for batch in _batches(_lines(raw, progress)):
-            try:
+        try:
+            for batch in _batches(_lines(raw, progress)):
                 found = _sent(client, batch, progress)
-            except TrackLayerError:
-                typer.echo(f"tracklayer: stopped behind line {progress.lines}; run it again to go on there", err=True)
-                raise
-            rejects.write(b"".join(each.line.raw + b"\n" for each in found))
-            rejects.flush()
-            failed += found[: SHOWN - len(failed)]
-            progress.rejected += len(found)
-            progress.rejected_bytes = rejects.tell()
-            progress.lines = batch[-1].number
-            save_progress(progress, place)
-            bar.update(task, completed=raw.tell(), lines=progress.lines)
+                if found:
+                    with writing(rejects), rejects.open("ab") as kept:
+                        kept.write(b"".join(each.line.raw + b"\n" for each in found))
+                        progress.rejected_bytes = kept.tell()
+                failed += found[: SHOWN - len(failed)]
+                progress.rejected += len(found)
+                progress.lines = batch[-1].number
+                save_progress(progress, place)
+                bar.update(task, completed=raw.tell(), lines=progress.lines)
+        except BaseException:  # Ctrl-C, too
+            typer.echo(f"tracklayer: stopped behind line {progress.lines}; run it again to go on there", err=True)
+            raise
     progress.done = True
     save_progress(progress, place)
-    if not progress.rejected:
-        _rejects_of(file).unlink()
+
+
+def _shorten(rejects: Path, size: int) -> None:
+    """Take away what a batch that is not done left behind, or an earlier import: a file without a line is none."""
+    if size and rejects.exists():
+        os.truncate(rejects, size)
+    elif rejects.exists():
+        rejects.unlink()
 
 
 def _rejects_of(file: Path) -> Path:
@@ -107,26 +123,29 @@ def _rejects_of(file: Path) -> Path:
 
 
 def _lines(raw: BinaryIO, progress: Progress) -> Iterator[Line]:
-    """The lines behind those that are done; empty ones are none."""
+    """The lines behind those that are done, which are read all the same, to count equal ones. Empty ones are none."""
     content = unpacked(raw)
     number = 0
-    while read := content.readline(LONGEST_LINE):
-        number += 1
-        too_long = len(read) == LONGEST_LINE and not read.endswith(b"\n")
-        while too_long and (rest := content.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-            pass
-        line = (read.removeprefix(_MARK) if number == 1 else read).strip()
-        if number > progress.lines and line:
-            yield _too_long(number, line) if too_long else _line(number, line, progress.sha256)
+    with closing(Occurrences()) as earlier:
+        while read := content.readline(LONGEST_LINE):
+            number += 1
+            too_long = len(read) == LONGEST_LINE and not read.endswith(b"\n")
+            while too_long and (rest := content.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                pass
+            if raw_line := (read.removeprefix(_MARK) if number == 1 else read).strip():
+                line = _too_long(number, raw_line) if too_long else _line(number, raw_line, progress, earlier)
+                if number > progress.lines:
+                    yield line
 
 
-def _line(number: int, raw: bytes, digest: str) -> Line:
+def _line(number: int, raw: bytes, progress: Progress, earlier: Occurrences) -> Line:
     try:
         event = decode_json(raw)
     except (ValueError, ArithmeticError, RecursionError) as error:
         return Line(number, raw, None, f"not JSON: {error}")
     if isinstance(event, dict) and event.get("event_id") is None:
-        event["event_id"] = f"import:{digest[:32]}:{number}"
+        digest = sha256(progress.first_sha256.encode() + raw).hexdigest()[:32]
+        event["event_id"] = f"import:{digest}:{earlier.count(digest)}"
     return Line(number, raw, event, None)
 
 
@@ -191,12 +210,11 @@ def _patiently(client: ApiClient, lines: list[Line]) -> list[dict[str, Any]]:
     for _ in range(TRIES - 1):
         try:
             return list(client.post("/v1/events/batch", body)["results"])
-        except Unreachable:
-            time.sleep(pause)
-        except ApiError as error:
-            if error.status not in _AWAY:
+        except (Unreachable, ApiError) as error:
+            if isinstance(error, ApiError) and error.status not in _AWAY:
                 raise
-            time.sleep(pause)
+            typer.echo(f"tracklayer: {error.detail} (trying again in {pause:g} s)", err=True)
+        time.sleep(pause)
         pause *= 2
     return list(client.post("/v1/events/batch", body)["results"])
 
@@ -229,4 +247,4 @@ def _report(file: Path, progress: Progress, failed: list[Failed], *, as_json: bo
         rows = [(each.line.number, each.detail, each.pointer) for each in failed]
         write_table(["line", "rejected because", "at"], rows, empty="")
     if rejects:
-        typer.echo(f"rejected lines: {rejects}")
+        typer.echo(f"rejected lines: {rejects}; mend them there and import that file, which tells the reasons again")

@@ -82,14 +82,21 @@ def decode(text: str, file: str) -> Json:
 
 
 def _read(file: str) -> list[Json]:
-    text = read_text(file)
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > 1 and all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines):
-        return [decode(line, f"{file} line {number}") for number, line in enumerate(lines, 1)]
-    value = decode(text, file)
+    text, name = read_text(file), "standard input" if file == "-" else file
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if len(lines) > 1 and _is_object(lines[0][1]):
+        return [decode(line, f"{name} line {number}") for number, line in lines]
+    value = decode(text, name)
     if isinstance(value, dict) and isinstance(value.get("events"), list):
         value = value["events"]
     return value if isinstance(value, list) else [value]
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(decode_json(line), dict)
+    except (ValueError, ArithmeticError, RecursionError):
+        return False
 
 
 def _property(text: str) -> tuple[str, Json]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import sqlite3
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,12 +24,38 @@ class Progress(msgspec.Struct, kw_only=True):
     """What of a file is done."""
 
     sha256: str  # of the content, unpacked
+    first_sha256: str  # of the content before it was mended: ids hold it, so equal lines of two files differ
+    server: str  # its URL: what one server has another has not
     lines: int = 0
     accepted: int = 0
     duplicate: int = 0
     rejected: int = 0
     rejected_bytes: int = 0  # of the file with the rejected lines; what stands behind belongs to a batch not done
     done: bool = False
+
+
+class Occurrences:
+    """How often each content has come: exactly, and beyond 64 MiB on disk, for a file may have millions of lines."""
+
+    def __init__(self) -> None:
+        self._seen = sqlite3.connect("", isolation_level=None)  # a temporary file, which goes with it
+        for statement in (
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA cache_size = -65536",
+            "CREATE TABLE seen (digest TEXT PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID",
+            "BEGIN",  # and never an end: nobody reads it later
+        ):
+            self._seen.execute(statement)
+
+    def count(self, digest: str) -> int:
+        """The how manieth this one is, from 1."""
+        counted = "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
+        (times,) = self._seen.execute(counted, (digest,)).fetchone()
+        return int(times)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._seen.close()
 
 
 def unpacked(raw: BinaryIO) -> gzip.GzipFile | BinaryIO:
@@ -49,24 +78,47 @@ def digest_of(file: Path) -> str:
     return digest.hexdigest()
 
 
-def load_progress(file: Path, place: Path, *, restart: bool) -> Progress:
-    """What the progress file at `place` says of `file`. Exits where that was changed since, or is another one."""
-    fresh = Progress(sha256=digest_of(file))
-    if restart or not place.exists():
+def load_progress(file: Path, place: Path, server: str, *, restart: bool) -> Progress:
+    """What the progress file at `place` says of `file` and `server`. Exits where either is another one since."""
+    digest = digest_of(file)
+    fresh = Progress(sha256=digest, first_sha256=digest, server=server)
+    if not place.exists():
         return fresh
     try:
         known = msgspec.json.decode(place.read_bytes(), type=Progress)
     except (OSError, msgspec.DecodeError) as error:
-        raise wrong_use(f"{place} cannot be read as the progress of an import: {error}") from error
+        if restart:
+            return fresh
+        raise wrong_use(
+            f"{place} cannot be read as the progress of an import: {error}; say --restart to import {file} from its "
+            "first line"
+        ) from error
+    if restart:
+        return msgspec.structs.replace(fresh, first_sha256=known.first_sha256)
     if known.sha256 != fresh.sha256:
         raise wrong_use(
             f"{file} was changed since its import began ({place}): say --restart to import it from its first line"
+        )
+    if known.server != server:
+        raise wrong_use(
+            f"{file} goes to {known.server} and not to {server} ({place}): say --restart to import it there from its "
+            "first line"
         )
     return known
 
 
 def save_progress(progress: Progress, place: Path) -> None:
-    """Write it: whole, or not at all."""
+    """Write it: whole, or not at all. Exits where it cannot be written."""
     draft = place.with_name(f".{place.name}.new")
-    draft.write_bytes(msgspec.json.encode(progress))
-    os.replace(draft, place)
+    with writing(place):
+        draft.write_bytes(msgspec.json.encode(progress))
+        os.replace(draft, place)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Exits with a sentence where `place` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise wrong_use(f"{place} cannot be written: {error.strerror}") from error

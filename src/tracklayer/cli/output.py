@@ -62,13 +62,14 @@ def write_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, em
     _console(width=WIDEST).print(table)
 
 
-def agreed(question: str, *, yes: bool) -> bool:
-    """Whether the user says yes, beforehand or when asked. Exits where nobody is there to ask."""
+def must_agree(question: str, *, yes: bool) -> None:
+    """Return where the user says yes, beforehand or when asked. Exits where they decline, or nobody is there to ask."""
     if yes:
-        return True
+        return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise wrong_use("nobody is there to ask: this is no terminal, so say --yes (or --dry-run to look only)")
-    return typer.confirm(question)
+    if not typer.confirm(question):
+        raise typer.Exit(1)
 
 
 def counted(count: int, thing: str) -> str:
