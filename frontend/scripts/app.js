@@ -10,6 +10,7 @@ import "./menu.js";
 import "./tabs.js";
 import "./drawer.js";
 import "./confirm.js";
+import "./once.js";
 import "./copy.js";
 import "./live.js";
 import "./steps.js";
