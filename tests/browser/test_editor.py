@@ -1,0 +1,35 @@
+"""What the five-step editor does with keys and clicks that come at an odd moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.harness import Api
+
+
+@pytest.fixture
+def live(console_api: Api) -> Iterator[str]:
+    """A live destination; nothing is sent to it."""
+    transport = {"url": "http://127.0.0.1:9/hook"}
+    made = console_api.post("/v1/destinations", {"name": "edited", "transport": transport}).body
+    yield str(made["id"])
+    console_api.delete(f"/v1/destinations/{made['id']}?deliveries=discard")
+
+
+def field(page: Page, label: str) -> Locator:
+    return page.get_by_label(label, exact=True).filter(visible=True)
+
+
+def test_enter_keeps_a_new_secret_and_saves_no_version(page: Page, console_api: Api, live: str) -> None:
+    page.goto(f"/settings/destinations/{live}/edit#transport")
+    page.get_by_text("New secret").click()
+    field(page, "Name").last.fill("kept_with_enter")
+    field(page, "Value").fill("some-value")
+    field(page, "Value").press("Enter")
+    expect(page.get_by_role("status").filter(has_text="kept_with_enter is kept")).to_be_visible()
+    expect(page.get_by_text("New secret")).to_be_focused()
+    assert console_api.get(f"/v1/destinations/{live}").body["version"] == 1
+    assert console_api.delete("/v1/secrets/kept_with_enter").status == 204
