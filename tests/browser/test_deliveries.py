@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -61,3 +62,36 @@ def test_a_replay_from_a_row_is_followed_there(page: Page, dead: Dead) -> None:
     expect(row).to_contain_text("sending")
     dead.receiver.close()
     expect(row).to_contain_text("dead letter")
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["followed-a-link", "reloaded"])
+def test_back_from_a_drawer_that_was_loaded_as_a_page_leads_to_the_list(page: Page, dead: Dead, leaves: bool) -> None:
+    page.goto(f"/deliveries?state=dead&destination_id={dead.delivery['destination_id']}")
+    page.get_by_role("link", name="followed", exact=True).click()
+    expect(drawer(page)).to_be_visible()
+    if leaves:
+        drawer(page).get_by_role("link", name="why it was sent, or not").click()
+        expect(page.get_by_role("heading", name="Why was this sent, or not?")).to_be_visible()
+        page.go_back()
+    else:
+        page.reload()
+    expect(page.get_by_role("heading", name="followed", level=1)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Deliveries", level=1)).to_be_visible()
+    page.go_forward()
+    expect(drawer(page)).to_be_visible()
+
+
+def test_a_step_inside_a_page_loads_nothing(page: Page, dead: Dead) -> None:
+    page.goto(f"/deliveries?destination_id={dead.delivery['destination_id']}")
+    with page.expect_response(re.compile("state=dead")):
+        page.get_by_label("State").select_option("dead")
+    expect(page).to_have_url(re.compile("state=dead"))
+    page.evaluate("window.isTheSame = true")
+    page.get_by_role("link", name="Skip to the content").press("Enter")
+    expect(page).to_have_url(re.compile("#content$"))
+    page.get_by_role("link", name="followed", exact=True).click()
+    expect(drawer(page)).to_be_visible()
+    page.go_back()
+    expect(drawer(page)).to_be_hidden()
+    assert page.evaluate("window.isTheSame")
