@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.harness import Api, ReceiverThread, wait_until
 from tracklayer.demo.answers import Answer, Hang
@@ -80,6 +80,38 @@ def test_back_from_a_drawer_that_was_loaded_as_a_page_leads_to_the_list(page: Pa
     expect(page.get_by_role("heading", name="Deliveries", level=1)).to_be_visible()
     page.go_forward()
     expect(drawer(page)).to_be_visible()
+
+
+def cut(page: Page, then: Callable[[Route], None]) -> None:
+    """The first stream of a live tail ends at once, and `then` answers those that come after."""
+    page.route("**/deliveries/stream*", then)
+    ends = {"content_type": "text/event-stream", "body": "retry: 50\n\n"}
+    page.route("**/deliveries/stream*", lambda route: route.fulfill(**ends), times=1)
+
+
+def test_a_live_list_says_that_it_is_cut_and_offers_what_came_meanwhile(
+    page: Page, console_api: Api, no_console_errors: list[str]
+) -> None:
+    cut(page, lambda route: route.abort())
+    page.goto("/deliveries?event_name=missed")
+    expect(page.get_by_text("Not live just now")).to_be_visible()
+    made = console_api.post("/v1/destinations", {"name": "missing", "transport": {"url": "http://127.0.0.1:9/"}}).body
+    console_api.post("/v1/events", {"event_name": "missed"})
+    page.unroute("**/deliveries/stream*")
+    page.get_by_role("button", name="Show what is new").click()
+    expect(page.get_by_text("Not live just now")).to_be_hidden()
+    expect(page.get_by_role("link", name="missed", exact=True)).to_be_visible()
+    console_api.delete(f"/v1/destinations/{made['id']}?deliveries=discard")
+    no_console_errors[:] = [each for each in no_console_errors if "ERR_FAILED" not in each]
+
+
+def test_a_live_list_whose_session_has_ended_says_so(page: Page) -> None:
+    cut(page, lambda route: route.fallback())
+    page.goto("/deliveries?state=dead")
+    page.context.clear_cookies()
+    page.get_by_role("link", name="load the page again").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.url.endswith("/sign-in?next=/deliveries%3Fstate%3Ddead")
 
 
 def test_a_step_inside_a_page_loads_nothing(page: Page, dead: Dead) -> None:
