@@ -1,6 +1,7 @@
 // What every page loads: htmx and the console's own small scripts.
 import "./htmx_settings.js";
 import "./requests.js";
+import "./refocus.js";
 import "./toasts.js";
 import "./times.js";
 import "./theme.js";

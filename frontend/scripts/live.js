@@ -86,6 +86,7 @@ class LiveStream {
     this.show();
     const here = location.pathname + location.search;
     await htmx.ajax("GET", here, { source: list, target: list, select: list, swap: "outerHTML" });
+    this.element.querySelector(`${list} tr[tabindex]`)?.focus(); // the button that was pressed is hidden
   }
 
   row(id) {

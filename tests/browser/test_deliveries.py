@@ -62,6 +62,19 @@ def test_a_replay_from_a_row_is_followed_there(page: Page, dead: Dead) -> None:
     expect(row).to_contain_text("sending")
     dead.receiver.close()
     expect(row).to_contain_text("dead letter")
+    expect(row).to_be_focused()
+
+
+def test_the_focus_goes_to_the_fault_and_to_what_became_of_a_delivery(page: Page, dead: Dead) -> None:
+    page.goto(f"/deliveries/{dead.delivery['id']}")
+    page.get_by_text("Let it go").click()
+    page.get_by_role("button", name="Discard this delivery").press("Enter")
+    expect(page.get_by_label("Why", exact=True)).to_be_focused()
+    expect(page.get_by_label("Why", exact=True)).to_have_accessible_description(re.compile("takes a reason"))
+    page.get_by_role("button", name="Replay", exact=True).press("Enter")
+    expect(page.locator(":focus")).to_contain_text("Being sent")
+    dead.receiver.close()
+    expect(page.locator(":focus")).to_contain_text("Not delivered to")
 
 
 @pytest.mark.parametrize("leaves", [True, False], ids=["followed-a-link", "reloaded"])
@@ -100,7 +113,7 @@ def test_a_live_list_says_that_it_is_cut_and_offers_what_came_meanwhile(
     page.unroute("**/deliveries/stream*")
     page.get_by_role("button", name="Show what is new").click()
     expect(page.get_by_text("Not live just now")).to_be_hidden()
-    expect(page.get_by_role("link", name="missed", exact=True)).to_be_visible()
+    expect(page.locator("[data-delivery]").filter(has_text="missed")).to_be_focused()
     console_api.delete(f"/v1/destinations/{made['id']}?deliveries=discard")
     no_console_errors[:] = [each for each in no_console_errors if "ERR_FAILED" not in each]
 

@@ -33,3 +33,14 @@ def test_enter_keeps_a_new_secret_and_saves_no_version(page: Page, console_api: 
     expect(page.get_by_text("New secret")).to_be_focused()
     assert console_api.get(f"/v1/destinations/{live}").body["version"] == 1
     assert console_api.delete("/v1/secrets/kept_with_enter").status == 204
+
+
+@pytest.mark.parametrize(
+    "button,answer",
+    [("Run the test", "The test did not arrive"), ("Compare over the last 100 events", "would be sent differently")],
+)
+def test_a_button_that_brings_its_step_anew_keeps_the_focus(page: Page, live: str, button: str, answer: str) -> None:
+    page.goto(f"/settings/destinations/{live}/edit#test")
+    page.get_by_role("button", name=button).press("Enter")
+    expect(page.get_by_text(answer)).to_be_visible()
+    expect(page.get_by_role("button", name=button)).to_be_focused()

@@ -147,6 +147,28 @@ def test_a_row_that_came_in_can_be_turned_again_in_the_same_moment(page: Page, s
     expect(page).to_have_url("/settings/destinations")
 
 
+def test_stop_keeps_the_focus_and_leaves_it_to_the_progress(page: Page, shop: Stage) -> None:
+    page.goto(f"/dead-letters?destination_id={shop.destinations['loyalty']}&cause=401")
+    page.get_by_label("Pace, a second").fill("0.01")
+    page.get_by_role("button", name=re.compile("^Replay ")).press("Enter")
+    stop = page.get_by_role("button", name="Stop")
+    stop.focus()
+    for _ in range(2):  # once the second answer is here the first one is shown
+        page.wait_for_event("response", lambda answer: "/dead-letters/replays/" in answer.url)
+    expect(stop).to_be_focused()
+    press(page, "Enter")
+    expect(page.locator(":focus")).to_contain_text("Stopped after")
+
+
+def test_the_time_switch_keeps_the_focus(page: Page) -> None:
+    page.goto("/deliveries")
+    page.get_by_role("radio", name="All").focus()
+    for chosen in ("1 h", "24 h"):
+        press(page, "ArrowRight")
+        expect(page).to_have_url(re.compile(f"window={chosen.replace(' ', '')}"))
+        expect(page.get_by_role("radio", name=chosen, exact=True)).to_be_focused()
+
+
 @pytest.mark.parametrize("path", ["/settings/destinations", "/deliveries", "/dead-letters", "/settings/secrets"])
 def test_the_focus_is_seen_wherever_it_is(page: Page, path: str) -> None:
     page.goto(path)
