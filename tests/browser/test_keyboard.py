@@ -97,6 +97,21 @@ def test_rows_are_walked_opened_and_come_back_to(page: Page) -> None:
     expect(page).to_have_url(re.compile("/deliveries$"))
 
 
+def test_from_within_a_drawer_the_rows_go_on_and_what_it_shows_is_replayed(page: Page, shop: Stage) -> None:
+    page.goto(f"/deliveries?state=dead&destination_id={shop.destinations['loyalty']}")
+    drawer = page.get_by_role("dialog", name="Details")
+    for number in range(2):
+        press(page, "j")
+        expect(rows(page).nth(number)).to_be_focused()
+        press(page, "Enter")
+        expect(drawer.get_by_role("heading", level=2).first).to_be_focused()
+        expect(page).to_have_url(re.compile(str(rows(page).nth(number).get_attribute("data-delivery"))))
+    press(page, "r")
+    expect(page.get_by_role("status").filter(has_text="Replayed, rendered anew.")).to_be_visible()
+    audit = shop.api.get("/v1/audit", action="dead_letter.replayed", limit=1).body["data"]
+    assert audit[0]["target"] == rows(page).nth(1).get_attribute("data-delivery")
+
+
 def test_a_dead_letter_is_replayed_with_one_key(page: Page, shop: Stage) -> None:
     page.goto(f"/deliveries?state=dead&destination_id={shop.destinations['loyalty']}")
     press(page, "j")
