@@ -44,3 +44,13 @@ def test_a_button_that_brings_its_step_anew_keeps_the_focus(page: Page, live: st
     page.get_by_role("button", name=button).press("Enter")
     expect(page.get_by_text(answer)).to_be_visible()
     expect(page.get_by_role("button", name=button)).to_be_focused()
+
+
+def test_a_name_that_was_typed_is_a_chip_and_the_click_that_ended_it_holds(page: Page, live: str) -> None:
+    page.goto(f"/settings/destinations/{live}/edit#filter")
+    field(page, "Event name").press_sequentially("purchase")
+    page.get_by_role("button", name="Payload template").click()
+    expect(page.get_by_role("heading", name="Payload template")).to_be_visible()
+    expect(page.get_by_label("Filter, as JSON")).to_have_value('{\n  "event_name": ["purchase"]\n}')
+    page.get_by_role("button", name="Back").filter(visible=True).click()
+    expect(page.get_by_role("button", name="Remove purchase")).to_be_visible()
