@@ -2,6 +2,7 @@
 import "./htmx_settings.js";
 import "./requests.js";
 import "./refocus.js";
+import "./answers.js";
 import "./toasts.js";
 import "./times.js";
 import "./theme.js";

@@ -175,6 +175,16 @@ def test_stop_keeps_the_focus_and_leaves_it_to_the_progress(page: Page, shop: St
     expect(page.locator(":focus")).to_contain_text("Stopped after")
 
 
+def test_a_comparison_is_gone_to_and_goes_with_its_mode(page: Page, shop: Stage) -> None:
+    page.goto(f"/dead-letters?destination_id={shop.destinations['loyalty']}&cause=401")
+    page.get_by_role("button", name="Compare first").press("Enter")
+    heading = page.get_by_role("heading", name="would be sent rendered again")
+    expect(heading).to_be_focused()
+    expect(heading).to_be_in_viewport()
+    page.get_by_label("As it was sent").check()
+    expect(heading).to_have_count(0)
+
+
 def test_the_time_switch_keeps_the_focus(page: Page) -> None:
     page.goto("/deliveries")
     page.get_by_role("radio", name="All").focus()
