@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracklayer.identity import IdFactory, first_id, made_at
+from tracklayer.identity import IdFactory, first_id, is_id, made_at
 
 NOW = 1_777_977_000.123
 UUID7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -144,3 +144,18 @@ def test_there_is_a_first_id_for_any_time() -> None:
 def test_an_id_says_when_it_was_made(at: float) -> None:
     made = factory(Hands(at)).new("evt")
     assert made_at(made) == made_at(first_id("evt", at)) == int(at * 1000) / 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key_",
+        "key_01jxz3mq00fcfrn3c2890ar1c",
+        "key_01JXZ3MQ00FCFRN3C2890AR1C0",
+        "src_01jxz3mq00fcfrn3c2890ar1c0",
+        "key_01jxz3mq00fcfrn3c2890ar1c0\n",
+    ],
+)
+def test_what_no_factory_makes_is_no_id(text: str) -> None:
+    assert not is_id(text, "key")
+    assert is_id("key_01jxz3mq00fcfrn3c2890ar1c0", "key")

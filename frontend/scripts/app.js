@@ -1,6 +1,8 @@
 // What every page loads: htmx and the console's own small scripts.
 import "./htmx_settings.js";
 import "./requests.js";
+import "./refocus.js";
+import "./answers.js";
 import "./toasts.js";
 import "./times.js";
 import "./theme.js";
@@ -10,6 +12,7 @@ import "./menu.js";
 import "./tabs.js";
 import "./drawer.js";
 import "./confirm.js";
+import "./once.js";
 import "./copy.js";
 import "./live.js";
 import "./steps.js";

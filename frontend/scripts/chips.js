@@ -10,6 +10,16 @@ import { CHIP_KEYS, readFilter, writeFilter } from "./filter_chips.js";
 import { announce } from "./toasts.js";
 import { wherever } from "./wherever.js";
 
+let waiting = null; // while a pointer is down: what is to be done after the click that it may become
+
+document.addEventListener("pointerdown", () => (waiting ??= []), true);
+for (const name of ["pointerup", "pointercancel"]) {
+  document.addEventListener(name, () => {
+    for (const action of waiting ?? []) setTimeout(action);
+    waiting = null;
+  }, true);
+}
+
 wherever("[data-filter]", (element) => {
   const json = element.querySelector("[data-filter-json]");
   const panels = [...element.querySelectorAll("[data-filter-view]")];
@@ -41,13 +51,19 @@ wherever("[data-filter]", (element) => {
     const field = element.querySelector(`[data-chips="${key}"]`);
     listen(field, () => readFilter(json.value).chips[key], (values) => change(key, values));
   }
-  json.addEventListener("input", paint);
+  json.addEventListener("input", () => whenReleased(paint));
   for (const button of switches) {
     button.hidden = false;
     button.addEventListener("click", () => show(button.dataset.filterShow));
   }
   show(paint() ? "chips" : "json");
 });
+
+/** Call `action`, which moves what stands below: not between a press and its release, which would miss its button. */
+function whenReleased(action) {
+  if (waiting) waiting.push(action);
+  else action();
+}
 
 /** Type and press Enter or a comma to add, Backspace in the empty input to remove the last. */
 function listen(field, values, change) {
@@ -66,7 +82,7 @@ function listen(field, values, change) {
       change(values().slice(0, -1));
     }
   });
-  input.addEventListener("change", add); // chosen from the suggestions, or left by Tab
+  input.addEventListener("change", add); // chosen from the suggestions, or left
   // What is typed here is no change of the form until it is a chip.
   for (const name of ["input", "change"]) input.addEventListener(name, (event) => event.stopPropagation());
 }

@@ -9,6 +9,8 @@ import { wherever } from "./wherever.js";
 const PHONE = matchMedia("(max-width: 760px)");
 
 const drawer = () => document.getElementById("drawer");
+const here = () => location.pathname + location.search;
+let shown = here(); // the address of the page behind the drawer
 let opener = null; // the address of the link that opened it
 let isPushed = false; // whether Back leads to the list as this page shows it
 let isLeaving = false; // whether the next step back is our own
@@ -38,7 +40,7 @@ document.addEventListener("htmx:afterSwap", ({ target, detail }) => {
   const isLoaded = target === drawer() && detail.requestConfig.elt === target;
   if (!isLoaded) return; // something else has changed, perhaps inside of it
   const address = detail.pathInfo.requestPath;
-  if (location.pathname + location.search !== address) {
+  if (here() !== address) {
     if (target.open) history.replaceState({ drawer: address }, "", address);
     else history.pushState({ drawer: address }, "", address);
   }
@@ -46,12 +48,17 @@ document.addEventListener("htmx:afterSwap", ({ target, detail }) => {
   show();
 });
 
-// Before htmx sees it, which would load the whole list again.
+for (const name of ["htmx:pushedIntoHistory", "htmx:replacedInHistory", "htmx:historyRestore"]) {
+  document.addEventListener(name, () => (shown = here()));
+}
+
+// Before htmx sees it, which would load the whole list again. A step to what neither of us shows is a step out of a page
+// that was loaded at a drawer's address: the browser takes the list for the same page, and changes the address only.
 window.addEventListener("popstate", (event) => {
   if (isLeaving) {
     isLeaving = false;
     event.stopImmediatePropagation();
-  } else if (event.state?.drawer) {
+  } else if (event.state?.drawer && event.state.drawer !== shown) {
     event.stopImmediatePropagation();
     load(event.state.drawer);
   } else if (drawer()?.open) {
@@ -59,6 +66,8 @@ window.addEventListener("popstate", (event) => {
     if (!isPushed) location.reload(); // the list behind is not the one that this address names
     isPushed = false;
     drawer().close();
+  } else if (!event.state?.htmx && here() !== shown) {
+    location.reload();
   }
 });
 

@@ -24,9 +24,18 @@ wherever("[data-field-problems]", (element) => {
   }
 });
 
+// Enter would press the form's first button, which saves the destination, without the secret.
+document.addEventListener("keydown", (event) => {
+  const fields = event.target.closest(".make-secret-form");
+  if (event.key !== "Enter" || event.isComposing || !event.target.matches("input") || !fields) return;
+  event.preventDefault();
+  fields.querySelector("button").click();
+});
+
 // A secret that was made in place may be all that the request lacked: look again, as after a keystroke.
 document.addEventListener("htmx:afterSwap", ({ detail }) => {
   if (detail.target.id !== "editor-secrets") return;
+  if (document.activeElement === document.body) document.querySelector(".make-secret summary").focus();
   document.querySelector("form.destination-editor")?.dispatchEvent(new Event("input"));
 });
 

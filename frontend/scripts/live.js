@@ -1,5 +1,6 @@
 // [data-live="/deliveries/stream?…"]: hears what changes, and moves nothing: new rows are counted, and come with a click.
 //   button[data-live-count]                    inside; hidden while there is nothing new, else it says "14 new"
+//   [data-live-words="cut"], ="ended"          inside; say that nothing is heard: for now, or until the page is loaded again
 //   [data-live-list="#rows"]                   on the element: what a click loads again from the page's own address
 //   [data-live-row="/deliveries/{id}/row"]     on the element: where the row of a delivery that is shown comes from anew
 //   [data-delivery="dlv_…"]                    a row that is shown
@@ -28,7 +29,7 @@ class LiveStream {
     this.element = element;
     this.button = element.querySelector("[data-live-count]");
     this.forget();
-    this.isStale = false; // something may have come while nobody looked
+    this.isStale = false; // something may have come while nobody looked, or nothing could be heard
     this.changed = new Set();
     this.button?.addEventListener("click", () => this.reload());
   }
@@ -37,8 +38,11 @@ class LiveStream {
     if (this.source) return;
     this.source = new EventSource(this.element.dataset.live);
     this.source.onmessage = (message) => this.hear(JSON.parse(message.data));
-    this.source.onopen = () => (this.element.dataset.liveState = "on");
-    this.source.onerror = () => (this.element.dataset.liveState = "off"); // the browser tries again by itself
+    this.source.onopen = () => this.become("on");
+    this.source.onerror = () => {
+      this.isStale = true;
+      this.become(this.source.readyState === EventSource.CLOSED ? "ended" : "cut"); // the browser tries again by itself
+    };
     this.show();
   }
 
@@ -46,7 +50,13 @@ class LiveStream {
     this.source?.close();
     this.isStale ||= this.source !== undefined;
     this.source = undefined;
-    this.element.dataset.liveState = "off";
+    this.become("off");
+  }
+
+  become(state) {
+    this.element.dataset.liveState = state;
+    for (const words of this.element.querySelectorAll("[data-live-words]")) words.hidden = words.dataset.liveWords !== state;
+    this.show();
   }
 
   hear(note) {
@@ -59,7 +69,8 @@ class LiveStream {
   show() {
     if (!this.button) return;
     const count = this.arrived.size + this.missed;
-    this.button.hidden = count === 0 && !this.isStale;
+    const isHeard = !["cut", "ended"].includes(this.element.dataset.liveState);
+    this.button.hidden = count === 0 && !(this.isStale && isHeard);
     this.button.textContent = count === 0 ? "Show what is new" : `${count}${this.isStale ? " or more" : ""} new`;
   }
 
@@ -75,6 +86,7 @@ class LiveStream {
     this.show();
     const here = location.pathname + location.search;
     await htmx.ajax("GET", here, { source: list, target: list, select: list, swap: "outerHTML" });
+    this.element.querySelector(`${list} tr[tabindex]`)?.focus(); // the button that was pressed is hidden
   }
 
   row(id) {

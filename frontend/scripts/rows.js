@@ -1,8 +1,13 @@
-// Rows of table[data-rows], each tr[tabindex]: `j` and `k` move, Enter or a click opens the row's link, `r` its replay.
+// Rows of table[data-rows], each tr[tabindex]: `j` and `k` move, Enter or a click opens the row's link, `r` presses its
+// [data-replay], or away from the rows that of the #delivery that is shown.
 import { isShortcut } from "./typing.js";
 
 const ROW = "table[data-rows] tr[tabindex]";
 const OWN_BUSINESS = "a, button, input, label, select, summary, textarea"; // of what stands in a row
+
+let last = null; // the row that had the focus: the next one is after it, also from within its drawer
+
+document.addEventListener("focusin", ({ target }) => (last = target.closest(ROW) ?? last));
 
 document.addEventListener("keydown", (event) => {
   if (!isShortcut(event)) return;
@@ -10,7 +15,7 @@ document.addEventListener("keydown", (event) => {
   const action = {
     j: () => move(1),
     k: () => move(-1),
-    r: () => focused.closest(ROW)?.querySelector("[data-replay]")?.click(),
+    r: () => (focused.closest(ROW) ?? document.getElementById("delivery"))?.querySelector("[data-replay]")?.click(),
     Enter: focused.matches(ROW) && (() => open(focused)),
   }[event.key];
   if (!action) return;
@@ -26,7 +31,8 @@ document.addEventListener("click", (event) => {
 
 function move(step) {
   const rows = [...document.querySelectorAll(ROW)].filter((row) => row.checkVisibility());
-  const at = rows.indexOf(document.activeElement.closest(ROW));
+  const latest = last?.id ? document.getElementById(last.id) : last; // it may have come anew
+  const at = rows.indexOf(document.activeElement.closest(ROW) ?? latest);
   const row = at < 0 ? rows.at(step > 0 ? 0 : -1) : rows[at + step];
   row?.focus();
   row?.scrollIntoView({ block: "nearest" });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def made_at(some_id: str) -> float:
     for digit in some_id.partition("_")[2][:10]:
         millisecond = millisecond << 5 | _DIGITS.index(digit)
     return millisecond / 1000
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Whether `IdFactory.new(prefix)` could have made it."""
+    return re.fullmatch(rf"{prefix}_[{_DIGITS}]{{26}}", text) is not None
 
 
 class IdFactory:

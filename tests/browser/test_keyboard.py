@@ -97,6 +97,21 @@ def test_rows_are_walked_opened_and_come_back_to(page: Page) -> None:
     expect(page).to_have_url(re.compile("/deliveries$"))
 
 
+def test_from_within_a_drawer_the_rows_go_on_and_what_it_shows_is_replayed(page: Page, shop: Stage) -> None:
+    page.goto(f"/deliveries?state=dead&destination_id={shop.destinations['loyalty']}")
+    drawer = page.get_by_role("dialog", name="Details")
+    for number in range(2):
+        press(page, "j")
+        expect(rows(page).nth(number)).to_be_focused()
+        press(page, "Enter")
+        expect(drawer.get_by_role("heading", level=2).first).to_be_focused()
+        expect(page).to_have_url(re.compile(str(rows(page).nth(number).get_attribute("data-delivery"))))
+    press(page, "r")
+    expect(page.get_by_role("status").filter(has_text="Replayed, rendered anew.")).to_be_visible()
+    audit = shop.api.get("/v1/audit", action="dead_letter.replayed", limit=1).body["data"]
+    assert audit[0]["target"] == rows(page).nth(1).get_attribute("data-delivery")
+
+
 def test_a_dead_letter_is_replayed_with_one_key(page: Page, shop: Stage) -> None:
     page.goto(f"/deliveries?state=dead&destination_id={shop.destinations['loyalty']}")
     press(page, "j")
@@ -145,6 +160,38 @@ def test_a_row_that_came_in_can_be_turned_again_in_the_same_moment(page: Page, s
         press(page, "Enter")
     expect(row).to_contain_text("active")
     expect(page).to_have_url("/settings/destinations")
+
+
+def test_stop_keeps_the_focus_and_leaves_it_to_the_progress(page: Page, shop: Stage) -> None:
+    page.goto(f"/dead-letters?destination_id={shop.destinations['loyalty']}&cause=401")
+    page.get_by_label("Pace, a second").fill("0.01")
+    page.get_by_role("button", name=re.compile("^Replay ")).press("Enter")
+    stop = page.get_by_role("button", name="Stop")
+    stop.focus()
+    for _ in range(2):  # once the second answer is here the first one is shown
+        page.wait_for_event("response", lambda answer: "/dead-letters/replays/" in answer.url)
+    expect(stop).to_be_focused()
+    press(page, "Enter")
+    expect(page.locator(":focus")).to_contain_text("Stopped after")
+
+
+def test_a_comparison_is_gone_to_and_goes_with_its_mode(page: Page, shop: Stage) -> None:
+    page.goto(f"/dead-letters?destination_id={shop.destinations['loyalty']}&cause=401")
+    page.get_by_role("button", name="Compare first").press("Enter")
+    heading = page.get_by_role("heading", name="would be sent rendered again")
+    expect(heading).to_be_focused()
+    expect(heading).to_be_in_viewport()
+    page.get_by_label("As it was sent").check()
+    expect(heading).to_have_count(0)
+
+
+def test_the_time_switch_keeps_the_focus(page: Page) -> None:
+    page.goto("/deliveries")
+    page.get_by_role("radio", name="All").focus()
+    for chosen in ("1 h", "24 h"):
+        press(page, "ArrowRight")
+        expect(page).to_have_url(re.compile(f"window={chosen.replace(' ', '')}"))
+        expect(page.get_by_role("radio", name=chosen, exact=True)).to_be_focused()
 
 
 @pytest.mark.parametrize("path", ["/settings/destinations", "/deliveries", "/dead-letters", "/settings/secrets"])

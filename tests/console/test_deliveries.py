@@ -14,9 +14,9 @@ from markupsafe import escape
 from tests.console.client import Page
 from tests.console.hostile import IMAGE, MARKUP, SCRIPT, let_through
 from tests.console.place import Place
-from tests.harness import wait_until
+from tests.harness import ReceiverThread, wait_until
 from tests.web.expect import ok
-from tracklayer.demo.answers import Answer
+from tracklayer.demo.answers import Answer, Hang
 
 LIST = "/deliveries"
 TOKEN = "s3cret-token-for-9f1c"
@@ -314,6 +314,32 @@ def test_a_replay_from_the_list_answers_the_row(place: Place, dead: dict[str, An
     answer = place.console.post(f"{LIST}/{dead['id']}/replay", {"mode": "rerender", "place": "row"}, htmx=True)
     assert answer.text.lstrip().startswith("<tr")
     assert "Replayed" in answer.words
+
+
+def test_what_is_on_its_way_is_followed_until_it_is_settled(place: Place, dead: dict[str, Any]) -> None:
+    path = f"{LIST}/{dead['id']}"
+    for page in (story(place, dead["id"]), place.console.get("/dead-letters", event_name=place.name)):
+        assert "every 2s" not in page.text
+    with ReceiverThread() as silent:
+        silent.script(place.path, Hang())
+        place.api.patch(
+            f"/v1/destinations/{dead['destination_id']}",
+            {"transport": {"url": silent.url + place.path}, "retry": {"attempts": 0}},
+        )
+        row = place.console.post(f"{path}/replay", {"place": "row", "follow": "yes"}, htmx=True)
+        silent.wait_for(place.path)
+        for page, asked in ((row, f"{path}/row"), (story(place, dead["id"]), path)):
+            (seen,) = re.findall(rf'hx-get="{asked}\?seen=(\S+)" hx-trigger="[^"]*every 2s"', page.text)
+            followed = place.console.fragment(asked, seen=seen)
+            if followed.status == 200:  # it was not on its way yet
+                (seen,) = re.findall(rf'hx-get="{asked}\?seen=(\S+)"', followed.text)
+                followed = place.console.fragment(asked, seen=seen)
+            assert (followed.status, followed.text) == (204, "")
+    place.settled(dead["event_id"], "dead")
+    for asked in (path, f"{path}/row"):
+        settled = place.console.fragment(asked, seen=seen)
+        assert "dead letter" in settled.words
+        assert "every 2s" not in settled.text
 
 
 def test_a_discard_wants_a_reason_and_keeps_it(place: Place, dead: dict[str, Any]) -> None:

@@ -62,6 +62,17 @@ def test_a_rotation_shows_the_new_secret_once_and_signs_with_both(place: Place) 
     assert "x-tracklayer-signature-previous" in {name.lower() for name, _ in request.headers}
 
 
+def test_a_rotation_that_is_sent_twice_rotates_once(place: Place) -> None:
+    made = place.create(signing={"secret": SECRET})
+    form = {"overlap": "1h", "secret": "", "seen": place.page(made["id"], "/signing").value("seen")}
+    place.send_form(made["id"], "/signing/rotate", **form)
+    rotated = place.api.get(f"/v1/destinations/{made['id']}").body["signing"]["hint"]
+    again = place.send_form(made["id"], "/signing/rotate", **form)
+    assert again.status == 409
+    assert "The secret was changed meanwhile, and so was not rotated again." in again.words
+    assert place.api.get(f"/v1/destinations/{made['id']}").body["signing"]["hint"] == rotated == again.value("seen")
+
+
 def test_a_rotation_with_a_bad_overlap_says_so_at_the_field_and_rotates_nothing(place: Place) -> None:
     made = place.create(signing={"secret": SECRET})
     refused = place.send_form(made["id"], "/signing/rotate", overlap="soon", secret="")

@@ -58,7 +58,7 @@ WRITTEN = {
     "/settings/destinations/new/matches": ("filter",),
     "/dead-letters/replay": ("per_second", "mode"),
     "/dead-letters/compare": ("destination_id",),
-    "/settings/api-keys": ("name", "scopes"),
+    "/settings/api-keys": ("name", "scopes", "new_id"),
     "/settings/workspace/invitations": ("email",),
     "/settings/workspace/rules": ("default_region", "event_names", "consent_defaults", "enrichment"),
     "/settings/consent": ("event",),

@@ -49,6 +49,16 @@ def test_a_new_key_is_shown_once_with_a_call_that_works(console: Console, consol
     assert f"••••{key[-4:]}" in later.words
 
 
+def test_a_form_for_a_key_that_is_sent_twice_makes_one(console: Console, console_api: Api, name: str) -> None:
+    form = {"name": name, "scopes": "events:write", "new_id": console.get("/settings/api-keys").value("new_id")}
+    assert console.post("/settings/api-keys", form).status == 200
+    again = console.post("/settings/api-keys", form)
+    assert again.status == 409
+    assert "This form was sent already, and made its key: no other one was made." in again.words
+    assert [each["name"] for each in console_api.get("/v1/api-keys").body["data"]].count(name) == 1
+    assert console.post("/settings/api-keys", form | {"new_id": again.value("new_id")}).status == 200
+
+
 @pytest.mark.parametrize("scope,path", [("events:read", "/v1/events"), ("destinations:read", "/v1/destinations")])
 def test_the_first_call_fits_what_the_key_may_do(console: Console, name: str, scope: str, path: str) -> None:
     made = console.post("/settings/api-keys", {"name": name, "scopes": scope})

@@ -188,6 +188,24 @@ def test_a_new_key_is_shown_once_and_the_old_one_is_refused(console: Console, co
     assert new not in console.get(path).text
 
 
+def test_a_form_that_is_sent_twice_makes_one_source_and_replaces_its_key_once(
+    console: Console, console_api: Api, name: str
+) -> None:
+    form = {"name": name, "type": "segment", "new_id": console.get(SOURCES).value("new_id")}
+    path = f"{SOURCES}/{form['new_id']}"
+    seen = console.post(SOURCES, form).value("seen")
+    again = console.post(SOURCES, form)
+    assert again.status == 409
+    assert "This form was sent already, and made its source: no other one was made." in again.words
+    assert [each["name"] for each in ok(console_api.get("/v1/sources"))["data"]].count(name) == 1
+
+    new = console.post(f"{path}/rotate-key", {"seen": seen}).code("new-key")
+    again = console.post(f"{path}/rotate-key", {"seen": seen})
+    assert again.status == 409
+    assert "It was replaced meanwhile, and so was not replaced again." in again.words
+    assert track(console_api, new, event=name).status == 200
+
+
 def test_a_secret_is_replaced_by_the_senders(console: Console, console_api: Api, name: str) -> None:
     create(console, name, "shopify")
     path = f"{SOURCES}/{id_of(console_api, name)}"

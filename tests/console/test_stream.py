@@ -33,7 +33,9 @@ def listening(console: Console, query: str = "") -> Iterator[http.client.HTTPRes
     parts = urlsplit(console.url)
     with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)) as connection:
         cookies = "; ".join(f"{name}={value}" for name, value in console.cookies.items())
-        connection.request("GET", f"/deliveries/stream{query}", headers={"Cookie": cookies})
+        connection.request(
+            "GET", f"/deliveries/stream{query}", headers={"Accept": "text/event-stream", "Cookie": cookies}
+        )
         yield connection.getresponse()
 
 
@@ -70,6 +72,12 @@ def note(**fields: Any) -> Note:
 
 async def stays() -> bool:
     return True
+
+
+def test_a_stream_without_a_session_is_refused_and_led_to_no_page(console_url: str) -> None:
+    with listening(Console(console_url)) as stream:
+        assert stream.status == 401
+        assert stream.headers["location"] is None
 
 
 def test_a_delivery_is_heard_of_when_it_is_made_and_when_it_moves_on(place: Place) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.virtual_time import in_virtual_time
 from tests.world import World, running
-from tracklayer.errors import NotFound, PreconditionFailed, TrackLayerError
+from tracklayer.errors import Conflict, NotFound, PreconditionFailed, TrackLayerError
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.operate.destinations import Destinations, Rotated
 
@@ -25,9 +25,9 @@ async def patched(world: World, destination_id: str, seen: int | None = None, **
     await of(world).patch(world.workspace_id, destination_id, fields, author="test", seen=seen)
 
 
-async def rotated(world: World, destination_id: str, secret: str) -> Rotated:
+async def rotated(world: World, destination_id: str, secret: str, seen: str | None = None) -> Rotated:
     return await of(world).rotate_secret(
-        world.workspace_id, destination_id, secret=secret, overlap=3600.0, author="test"
+        world.workspace_id, destination_id, secret=secret, overlap=3600.0, author="test", seen=seen
     )
 
 
@@ -72,6 +72,18 @@ async def test_of_two_rotations_at_once_the_later_one_signs_with_the_earlier_one
         await asyncio.gather(rotated(world, made, "second_secret_01"), rotated(world, made, "third_secret_001"))
         found = of(world).get(world.workspace_id, made)
         assert {found.signing_secret, found.previous_secret} == {"second_secret_01", "third_secret_001"}
+
+
+@in_virtual_time
+async def test_of_two_rotations_at_once_that_saw_the_same_secret_one_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", **SIGNED)
+        secrets = ("second_secret_02", "third_secret_003")
+        results: list[Any] = await asyncio.gather(
+            *(rotated(world, made, each, seen="…0001") for each in secrets), return_exceptions=True
+        )
+        assert sorted(isinstance(each, Conflict) for each in results) == [False, True]
+        assert of(world).get(world.workspace_id, made).previous_secret == "first_secret_0001"
 
 
 @in_virtual_time

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from tracklayer.catalog import Catalog, Destination, Plan, signing_purpose
-from tracklayer.delivery.sign import check_secret, generate_secret
+from tracklayer.delivery.sign import check_secret, generate_secret, hint
 from tracklayer.errors import Conflict, Invalid, NotFound, PreconditionFailed, at
 from tracklayer.flow.engine import Engine
 from tracklayer.identity import IdFactory
@@ -203,9 +203,20 @@ class Destinations:
         return changed
 
     async def rotate_secret(
-        self, workspace_id: str, destination_id: str, *, secret: str | None, overlap: float, author: str
+        self,
+        workspace_id: str,
+        destination_id: str,
+        *,
+        secret: str | None,
+        overlap: float,
+        author: str,
+        seen: str | None = None,
     ) -> Rotated:
-        """Sign with a new secret from now on, and with the old one beside it for `overlap` seconds."""
+        """Sign with a new secret from now on, and with the old one beside it for `overlap` seconds.
+
+        `seen` is the hint of the secret that the caller means to replace. Raises `Conflict` where another one is in
+        force by now: a second rotation would take away the one that the receiver knows.
+        """
         generated: str | None = None
 
         async def make(current: Destination) -> _Change:
@@ -213,6 +224,8 @@ class Destinations:
             signing = current.plan.config.signing
             if signing is None:
                 raise Conflict("this destination does not sign: set signing.secret first", code="not_signed")
+            if seen is not None and seen != hint(current.signing_secret or ""):
+                raise Conflict("the secret was changed meanwhile, and so was not rotated again", code="secret_changed")
             fresh = secret if secret is not None else generate_secret(signing.scheme, os.urandom(32))
             generated = fresh if secret is None else None
             with at("secret"):

@@ -60,9 +60,19 @@ class Keys:
         return self._catalog.keys(workspace_id)
 
     async def create(
-        self, workspace_id: str, *, name: str, scopes: Sequence[str], author: str, key: str | None = None
+        self,
+        workspace_id: str,
+        *,
+        name: str,
+        scopes: Sequence[str],
+        author: str,
+        key: str | None = None,
+        key_id: str | None = None,
     ) -> tuple[ApiKey, str]:
-        """Make a key (or take the given one in); answers its record and the key itself, this once."""
+        """Make a key (or take the given one in); answers its record and the key itself, this once.
+
+        A form brings the `key_id` that its page has drawn. Raises `Conflict` where it was sent already.
+        """
         wanted = frozenset(scopes)
         for place, scope in enumerate(scopes):
             if scope not in SCOPES:
@@ -77,7 +87,7 @@ class Keys:
             raise Invalid("the name must have 1 to 200 characters", code="invalid_name", pointer="/name")
         text = key if key is not None else PREFIX + os.urandom(20).hex()
         record = ApiKey(
-            id=self._ids.new("key"),
+            id=key_id or self._ids.new("key"),
             workspace_id=workspace_id,
             name=name,
             hash=_digest(text),
@@ -85,7 +95,8 @@ class Keys:
             scopes=wanted,
             created_at=self._clock.now(),
         )
-        await self._configuration.add_api_key(record)
+        if not await self._configuration.add_api_key(record):
+            raise Conflict("this form was sent already, and made its key: no other one was made", code="made_already")
         await self._catalog.load_keys()
         detail: dict[str, Json] = {"name": name, "scopes": sorted(wanted)}
         await self._audit.record(workspace_id, actor=author, action="key.created", target=record.id, detail=detail)

@@ -113,9 +113,19 @@ class Sources:
         return found
 
     async def create(
-        self, workspace_id: str, *, type: str, name: str, settings: dict[str, Json], author: str
+        self,
+        workspace_id: str,
+        *,
+        type: str,
+        name: str,
+        settings: dict[str, Json],
+        author: str,
+        source_id: str | None = None,
     ) -> tuple[Source, str | None]:
-        """Make a source; answers it and its key or secret, this once (None where the caller brought the secret)."""
+        """Make a source; answers it and its key or secret, this once (None where the caller brought the secret).
+
+        A form brings the `source_id` that its page has drawn. Raises `Conflict` where it was sent already.
+        """
         kind = _checked_type(type)
         if len(self.all(workspace_id)) >= MOST:
             raise Conflict(f"this workspace has {MOST} sources, which is the most", code="too_many_sources")
@@ -126,7 +136,7 @@ class Sources:
                 code="unknown_field",
                 pointer="/settings/secret",
             )
-        source_id = self._ids.new("src")
+        source_id = source_id or self._ids.new("src")
         key = given or _new_key(kind)
         now = self._clock.now()
         record = SourceRecord(
@@ -140,7 +150,9 @@ class Sources:
             updated_at=now,
             **self._kept(kind, source_id, key),
         )
-        await self._store.add(record)
+        if not await self._store.add(record):
+            said = "this form was sent already, and made its source: no other one was made"
+            raise Conflict(said, code="made_already")
         self._put(record)
         detail: dict[str, Json] = {"name": record.name, "type": kind}
         await self._audit.record(workspace_id, actor=author, action="source.created", target=record.id, detail=detail)
@@ -180,10 +192,15 @@ class Sources:
         return self.get(workspace_id, source_id)
 
     async def rotate(
-        self, workspace_id: str, source_id: str, *, secret: str | None = None, author: str
+        self, workspace_id: str, source_id: str, *, secret: str | None = None, seen: str | None = None, author: str
     ) -> tuple[Source, str | None]:
-        """Replace the key or secret at once; answers it as `create` does. `secret` is what the sender signs with."""
+        """Replace the key or secret at once; answers it as `create` does. `secret` is what the sender signs with.
+
+        `seen` is the hint of the one that the caller means to replace: `Conflict` where another one holds by now.
+        """
         record = self.get(workspace_id, source_id).record
+        if seen is not None and seen != record.hint:
+            raise Conflict("it was replaced meanwhile, and so was not replaced again", code="secret_changed")
         if secret is not None and record.type == "segment":
             raise Invalid("a segment source has a write key, made here", code="unknown_field", pointer="/secret")
         if secret is not None:

@@ -44,10 +44,11 @@ class Configuration:
         rows = await self._rows(select(api_keys).order_by(api_keys.c.id))
         return [ApiKey(**{**row, "scopes": frozenset(row["scopes"].split())}) for row in rows]
 
-    async def add_api_key(self, key: ApiKey) -> None:
-        """Store a new key."""
+    async def add_api_key(self, key: ApiKey) -> bool:
+        """Store a new key; False where one with its id is there already."""
         values = {**msgspec.structs.asdict(key), "scopes": " ".join(sorted(key.scopes))}
-        await self._write(insert(api_keys).values(values))
+        adding = self._database.insert(api_keys).values(values).on_conflict_do_nothing(index_elements=["id"])
+        return await self._database.write(lambda connection: connection.execute(adding).rowcount == 1)
 
     async def remove_api_key(self, key_id: str) -> bool:
         """Forget a key; False where it stays, for it is the last one of its workspace with the scope `admin`."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from tracklayer.model.event import Json, decode_json, encode_json
 from tracklayer.store.database import Database
@@ -62,9 +62,10 @@ class SourceStore:
         rows = await self._database.read(lambda connection: connection.execute(statement).mappings().all())
         return [SourceRecord(**{**row, "settings": decode_json(row["settings"])}) for row in rows]
 
-    async def add(self, record: SourceRecord) -> None:
-        """Store a new source."""
-        await self._database.write(lambda connection: connection.execute(insert(sources).values(_row(record))))
+    async def add(self, record: SourceRecord) -> bool:
+        """Store a new source; False where one with its id is there already."""
+        adding = self._database.insert(sources).values(_row(record)).on_conflict_do_nothing(index_elements=["id"])
+        return await self._database.write(lambda connection: connection.execute(adding).rowcount == 1)
 
     async def replace(self, record: SourceRecord) -> None:
         """Store a source anew; does nothing where it was removed meanwhile."""

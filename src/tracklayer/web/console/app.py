@@ -116,4 +116,6 @@ def _sign_in_first(request: AnyRequest) -> Response[Any]:
     path = "/sign-in" + (f"?next={quote(wanted + query, safe='/')}" if wanted not in ("", "/") else "")
     if is_fragment(request):
         return secure_headers(Response("", status_code=401, headers={"HX-Redirect": path}))
+    if request.headers.get("accept") == "text/event-stream":  # a script asks, which would take a page for a fault
+        return secure_headers(Response("", status_code=401))
     return secure_headers(Response("", status_code=303, headers={"Location": path}))

@@ -77,14 +77,16 @@ class DeliveriesPages(Controller):
         return Stream(messages, media_type="text/event-stream", headers=headers)
 
     @get("/{delivery_id:str}")
-    async def one(self, request: AnyRequest, service: Service, delivery_id: str) -> Response[str]:
-        """A delivery, beside its list or as a page."""
-        return await _show(request, service, delivery_id)
+    async def one(self, request: AnyRequest, service: Service, delivery_id: str, seen: str = "") -> Response[str]:
+        """A delivery, beside its list or as a page; nothing where it is as far as whoever follows it has `seen`."""
+        return await _show(request, service, delivery_id, seen=seen)
 
     @get("/{delivery_id:str}/row")
-    async def row(self, request: AnyRequest, service: Service, delivery_id: str) -> Response[str]:
-        """Its row in the list, as it is now."""
-        return await _row(request, service, delivery_id)
+    async def row(
+        self, request: AnyRequest, service: Service, delivery_id: str, seen: str | None = None
+    ) -> Response[str]:
+        """Its row in a list, as it is now; nothing where it is as far as whoever follows it has `seen`."""
+        return await _row(request, service, delivery_id, seen=seen)
 
     @get("/{delivery_id:str}/request")
     async def request_again(
@@ -116,7 +118,7 @@ class DeliveriesPages(Controller):
         )
         said = "Replayed as it was sent." if as_sent else "Replayed, rendered anew."
         if form.get("place") == "row" and is_fragment(request):
-            return await _row(request, service, delivery_id, toast=said)
+            return await _row(request, service, delivery_id, seen="" if "follow" in form else None, toast=said)
         return await _changed(request, service, delivery_id, said)
 
     @post("/{delivery_id:str}/discard", status_code=200)
@@ -139,6 +141,7 @@ async def _show(
     problems: dict[str, str] | None = None,
     toast: str | None = None,
     headers: dict[str, str] | None = None,
+    seen: str = "",
 ) -> Response[str]:
     """The page; for htmx the drawer, or only the story where a form of it was sent."""
     template = "deliveries/one.html"
@@ -146,6 +149,8 @@ async def _show(
         beside = request.headers.get("hx-target") == "drawer"
         template = "deliveries/drawer.html" if beside else "deliveries/story_fragment.html"
     story = await tell(service, visitor(request).workspace_id, delivery_id)
+    if seen and seen == story.mark:
+        return Response("", status_code=204)
     return render(request, template, status=status, headers=headers, story=story, problems=problems or {}, toast=toast)
 
 
@@ -157,16 +162,23 @@ async def _changed(request: AnyRequest, service: Service, delivery_id: str, said
     return await _show(request, service, delivery_id, toast=said, headers=headers)
 
 
-async def _row(request: AnyRequest, service: Service, delivery_id: str, toast: str | None = None) -> Response[str]:
+async def _row(
+    request: AnyRequest, service: Service, delivery_id: str, *, seen: str | None = None, toast: str | None = None
+) -> Response[str]:
+    """A row that hears of changes by its list's live tail; or, with `seen`, one that asks for them itself."""
     workspace_id = visitor(request).workspace_id
     delivery = await service.history.delivery(workspace_id, delivery_id)
     if delivery is None:
         raise NotFound(f"There is no delivery {delivery_id[:100]} in this workspace.")
+    facts = row_facts(service, workspace_id)
+    if seen == facts.mark(delivery):
+        return Response("", status_code=204)
     return render(
         request,
         "deliveries/row.html",
         row=delivery,
-        facts=row_facts(service, workspace_id),
+        facts=facts,
+        is_live=seen is None,
         toast=toast,
     )
 

@@ -17,6 +17,7 @@ from tracklayer.operate.curl import curl_command
 from tracklayer.service import Service
 from tracklayer.store.history import UNKNOWN, StoredDelivery
 from tracklayer.web.console.causes import Mend, Way, meaning, mends_of, ways
+from tracklayer.web.console.pages.delivery_rows import row_facts
 from tracklayer.web.console.pages.delivery_timeline import Line, Part, line_of, parts_of
 from tracklayer.web.console.words import duration, pretty, sentence, state_of
 
@@ -60,6 +61,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
     delivery: StoredDelivery
     state: str
+    mark: str  # how far it is
+    is_moving: bool
     destination: Destination | None  # None: deleted
     headline: Headline
     attempts: list[AttemptStory]
@@ -78,12 +81,15 @@ async def tell(service: Service, workspace_id: str, delivery_id: str) -> Story:
         destination: Destination | None = service.destinations.get(workspace_id, delivery.destination_id)
     except NotFound:
         destination = None
-    sending = service.engine.is_sending(delivery.destination_id, delivery_id)
+    facts = row_facts(service, workspace_id)
+    sending = facts.is_sending(delivery)
     sent = None if kept is None else shown(kept)
     due_at = delivery.due_at if delivery.state is DeliveryState.PENDING and not sending else None
     return Story(
         delivery=delivery,
         state=state_of(delivery, sending=sending),
+        mark=facts.mark(delivery),
+        is_moving=facts.is_moving(delivery),
         destination=destination,
         headline=_headline(delivery, destination, attempts[-1] if attempts else None, sending),
         attempts=[

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Controller, Request, Response, get, post
 
 from tracklayer.delivery.sign import hint
-from tracklayer.errors import Invalid, at
+from tracklayer.errors import Conflict, Invalid, TrackLayerError, at
 from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Json, encode_json
 from tracklayer.model.moment import parse_rfc3339
@@ -22,6 +22,7 @@ from tracklayer.web.console.access import signed_in, visitor
 from tracklayer.web.console.pages.destination_tabs import frame_of
 from tracklayer.web.console.pages.forms import problems_of, read_object, version_seen
 from tracklayer.web.console.rendering import inside, render, see
+from tracklayer.web.problems import status_of
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -98,9 +99,10 @@ class DestinationCarePages(Controller):
                 secret=str(form.get("secret", "")).strip() or None,
                 overlap=overlap,
                 author=who.name,
+                seen=str(form.get("seen", "")) or None,
             )
-        except Invalid as error:
-            return _signing(request, service, destination_id, status=422, problem=error, given=form)
+        except (Invalid, Conflict) as error:
+            return _signing(request, service, destination_id, problem=error, given=form)
         return _signing(request, service, destination_id, generated=rotated.generated, rotated=True)
 
     @get("/suppressions")
@@ -190,8 +192,7 @@ def _signing(
     service: Service,
     destination_id: str,
     *,
-    status: int = 200,
-    problem: Invalid | None = None,
+    problem: TrackLayerError | None = None,
     given: Any = None,
     generated: str | None = None,
     rotated: bool = False,
@@ -203,7 +204,7 @@ def _signing(
     return render(
         request,
         "destinations/signing.html",
-        status=status,
+        status=status_of(problem) if problem else 200,
         **frame_of(service, destination),
         scheme=signing.scheme if signing else None,
         hint=hint(destination.signing_secret or ""),

@@ -9,6 +9,7 @@ from contextlib import suppress
 import msgspec
 
 from tracklayer.errors import Invalid, TrackLayerError
+from tracklayer.identity import is_id
 from tracklayer.model.event import Json, decode_json
 from tracklayer.web.console.words import sentence
 
@@ -34,6 +35,12 @@ def version_seen(form: Mapping[str, object], field: str) -> int | None:
     """The version that a form was made from; None where it does not say."""
     text = str(form.get(field, ""))
     return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
+
+
+def id_drawn(form: Mapping[str, object], prefix: str) -> str | None:
+    """The id that a form's page has drawn for what the form makes, so that a form that is sent twice makes one."""
+    text = str(form.get("new_id", ""))
+    return text if is_id(text, prefix) else None
 
 
 def read_json(text: str) -> Json:

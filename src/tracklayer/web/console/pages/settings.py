@@ -11,7 +11,7 @@ from tracklayer.model.records import ApiKey
 from tracklayer.service import Service
 from tracklayer.web.console.access import origin_of, signed_in, visitor
 from tracklayer.web.console.examples import example_call
-from tracklayer.web.console.pages.forms import problems_of
+from tracklayer.web.console.pages.forms import id_drawn, problems_of
 from tracklayer.web.console.rendering import inside, render, see
 from tracklayer.web.problems import status_of
 
@@ -45,8 +45,10 @@ class ApiKeyPages(Controller):
         who, form = visitor(request), await request.form()
         name, scopes = str(form.get("name", "")).strip(), [str(each) for each in form.getall("scopes", [])]
         try:
-            made = await service.keys.create(who.workspace_id, name=name, scopes=scopes, author=who.name)
-        except Invalid as error:
+            made = await service.keys.create(
+                who.workspace_id, name=name, scopes=scopes, author=who.name, key_id=id_drawn(form, "key")
+            )
+        except (Invalid, Conflict) as error:
             return _api_keys(request, service, error=error, name=name, scopes=scopes)
         return _api_keys(request, service, made=made)
 
@@ -115,6 +117,7 @@ def _api_keys(
         scopes=SCOPES,
         chosen=["events:write"] if scopes is None else scopes,
         name=name,
+        new_id=service.ids.new("key"),
         made=made,
         example=example_call(origin, made[1], made[0].scopes) if made else None,
         problems=problems_of(error),

@@ -15,7 +15,7 @@ from tracklayer.service import Service
 from tracklayer.store.sources import Status
 from tracklayer.web.console.access import origin_of, signed_in, visitor
 from tracklayer.web.console.examples import KEY_FROM_ENVIRONMENT, example_call
-from tracklayer.web.console.pages.forms import problems_of
+from tracklayer.web.console.pages.forms import id_drawn, problems_of
 from tracklayer.web.console.rendering import render, see
 from tracklayer.web.console.sender_setup import TYPES, address_of, lines_of, steps_of
 from tracklayer.web.problems import status_of
@@ -60,6 +60,7 @@ class SourcePages(Controller):
                 name=form.get("name", ""),
                 settings=settings,
                 author=who.name,
+                source_id=id_drawn(form, "src"),
             )
         except (Invalid, Conflict) as error:
             return await _list(request, service, error=error, typed=form)
@@ -107,8 +108,10 @@ class SourcePages(Controller):
         who, form = visitor(request), await _fields(request)
         secret = form.get("secret", "").strip() or None
         try:
-            source, key = await service.sources.rotate(who.workspace_id, source_id, secret=secret, author=who.name)
-        except Invalid as error:
+            source, key = await service.sources.rotate(
+                who.workspace_id, source_id, secret=secret, seen=form.get("seen") or None, author=who.name
+            )
+        except (Invalid, Conflict) as error:
             return await _show(request, service, source_id, error=error)
         if key is None:
             return see(request, f"/settings/sources/{source.id}")
@@ -146,6 +149,7 @@ async def _list(
         rows=await _rows(request, service, service.sources.all(visitor(request).workspace_id)),
         types=TYPES,
         typed=typed or {},
+        new_id=service.ids.new("src"),
         problems=problems_of(error),
     )
 
