@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -13,6 +14,7 @@ from tracklayer.model.event import Json, decode_json
 from tracklayer.web.console.words import sentence
 
 _DIGITS = 9  # of a version; more may not even fit its column
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def problems_of(error: TrackLayerError | None) -> dict[str, str]:
@@ -34,6 +36,12 @@ def version_seen(form: Mapping[str, object], field: str) -> int | None:
     """The version that a form was made from; None where it does not say."""
     text = str(form.get(field, ""))
     return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
+
+
+def number_seen(form: Mapping[str, object], field: str) -> float | None:
+    """The number that a page has put into a hidden field: a moment, a count; None where it does not say."""
+    text = str(form.get(field, ""))
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def read_json(text: str) -> Json:
