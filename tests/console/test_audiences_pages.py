@@ -108,6 +108,20 @@ def test_a_rule_is_edited_and_a_wrong_one_is_shown_with_its_place_and_not_saved(
     assert console_api.get(f"/v1/audiences/{name}").body["rule"] == {"platform": ["shopify"]}
 
 
+def test_a_rule_from_before_somebody_elses_save_undoes_nothing_and_keeps_what_was_typed(
+    console: Console, console_api: Api, name: str
+) -> None:
+    make_rule(console, name, {"platform": ["web"]})
+    seen = console.get(f"/audiences/{name}").hidden("seen")
+    assert console.post(f"/audiences/{name}/rule", {"rule": '{"platform": ["shopify"]}'} | seen).status == 303
+    page = console.post(f"/audiences/{name}/rule", {"rule": '{"platform": ["ios"]}'} | seen)
+    assert page.status == 409
+    assert "Somebody else saved the rule meanwhile" in page.words
+    assert "ios" in page.text
+    assert page.hidden("seen") == seen
+    assert console_api.get(f"/v1/audiences/{name}").body["rule"] == {"platform": ["shopify"]}
+
+
 def test_members_are_added_by_id_or_address_and_removed(console: Console, console_api: Api, vip: str) -> None:
     console.post(f"/audiences/{vip}/members", {"by": "external_id", "member": "email:u/1"})
     page = console.follow(console.post(f"/audiences/{vip}/members", {"by": "email", "member": "Lee@Example.com"}))

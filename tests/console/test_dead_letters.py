@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ def refused(place: Place) -> dict[str, Any]:
 def chosen(place: Place, destination_id: str) -> dict[str, str]:
     """What the forms of the page of this cause send without being asked."""
     page = place.console.get("/dead-letters", destination_id=destination_id, cause="401")
-    return dict(re.findall(r'<input type="hidden" name="(destination_id|cause|as_of|seen)" value="(.*?)">', page.text))
+    return page.hidden("destination_id", "cause", "as_of", "seen")
 
 
 def test_the_first_thing_seen_is_the_cause_with_its_count_and_first_lines(

@@ -97,3 +97,18 @@ def test_an_empty_field_is_no_rule(console: Console, console_api: Api) -> None:
     console.post("/settings/workspace/rules", FORM | {"event_names": " ", "consent_defaults": ""})
     assert rules_of(console_api)["event_names"] == {}
     assert rules_of(console_api)["consent_defaults"] == {}
+
+
+def test_a_form_from_before_somebody_elses_save_undoes_nothing_and_keeps_what_was_typed(
+    console: Console, console_api: Api
+) -> None:
+    stale = FORM | console.get("/settings/workspace").hidden("seen")
+    console.post("/settings/workspace/rules", stale | {"drop_pii": "yes"})
+    page = console.post("/settings/workspace/rules", stale | {"default_region": "AT"})
+    assert page.status == 409
+    assert "Somebody else saved the rules meanwhile" in page.words
+    assert 'value="AT"' in page.text
+    assert rules_of(console_api)["drop_pii"] is True
+    assert console.post("/settings/workspace/rules", stale | page.hidden("seen")).status == 409
+    fresh = console.get("/settings/workspace").hidden("seen")
+    assert console.post("/settings/workspace/rules", stale | fresh).status == 303

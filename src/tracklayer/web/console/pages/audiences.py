@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Controller, Request, Response, get, post
 
-from tracklayer.errors import Conflict, Invalid, NotFound, TrackLayerError, at
+from tracklayer.errors import Conflict, Invalid, NotFound, PreconditionFailed, TrackLayerError, at
 from tracklayer.model.event import Json
 from tracklayer.model.facts import BY_EMAIL, BY_ID
 from tracklayer.operate.as_told import without_added_audiences
@@ -16,7 +16,7 @@ from tracklayer.operate.audiences import Belonging
 from tracklayer.pipeline.member import LineError, member_fields, member_key
 from tracklayer.service import Service
 from tracklayer.web.console.access import signed_in, visitor
-from tracklayer.web.console.pages.forms import placed_problems_of, problems_of, read_object
+from tracklayer.web.console.pages.forms import number_seen, placed_problems_of, problems_of, read_object
 from tracklayer.web.console.pages.members_upload import read_upload
 from tracklayer.web.console.rendering import render, see
 from tracklayer.web.console.words import count
@@ -81,9 +81,17 @@ class AudiencePages(Controller):
         who, values = visitor(request), await _values(request)
         await service.audiences.get(who.workspace_id, name)
         try:
-            await service.audiences.put(who.workspace_id, name, _rule(values.get("rule", "")), author=who.name)
+            await service.audiences.put(
+                who.workspace_id,
+                name,
+                _rule(values.get("rule", "")),
+                author=who.name,
+                seen=number_seen(values, "seen"),
+            )
         except Invalid as error:
             return await _one(request, service, name, Given("rule", values, placed_problems_of(error), 422))
+        except PreconditionFailed:
+            return await _one(request, service, name, Given("rule", values, status=409))
         return see(request, f"/audiences/{name}?saved=rule")
 
     @post("/{name:str}/members", status_code=200)
