@@ -73,7 +73,7 @@ class WorkspacePages(Controller):
             await service.workspaces.save_rules(who.workspace_id, rules_of(form), who.name, seen=seen)
         except (Invalid, PreconditionFailed) as error:
             return await _workspace(request, service, rules=form, seen=seen, rules_error=error)
-        return see(request, "/settings/workspace?saved=rules")
+        return see(request, "/settings/workspace?saved=rules#rules")
 
     @post("/invitations", status_code=200)
     async def invite(self, request: AnyRequest, service: Service) -> Response[str]:
