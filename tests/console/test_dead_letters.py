@@ -103,12 +103,12 @@ def test_a_slow_replay_can_be_stopped_and_what_is_left_stays(place: Place, refus
 def test_a_pace_that_is_none_is_said(place: Place, refused: dict[str, Any], pace: str) -> None:
     answer = place.console.post("/dead-letters/replay", chosen(place, refused["id"]) | {"per_second": pace})
     assert answer.status == 422
-    assert "pace" in answer.words or "per_second" in answer.words
+    assert "pace" in answer.errors or "per_second" in answer.errors
+    assert "Replay 3" in answer.words
 
 
 def test_discarding_many_takes_a_reason_and_keeps_it(place: Place, refused: dict[str, Any]) -> None:
     form = chosen(place, refused["id"])
-    assert place.console.post("/dead-letters/discard", form | {"reason": " "}).status == 422
     assert place.console.post("/dead-letters/discard", form | {"reason": "test orders"}).status == 303
     gone = place.api.get("/v1/deliveries", destination_id=refused["id"], state="discarded").body["data"]
     assert [each["reason"] for each in gone] == ["test orders"] * 3
@@ -154,3 +154,14 @@ def test_more_than_the_page_has_counted_is_shown_again_and_left_as_it_is(
     assert "1 more came since the page was loaded" in again.words
     assert "Discard 3" in again.words
     assert len(place.api.get("/v1/dead-letters", destination_id=refused["id"]).body["data"]) == 3
+
+
+@pytest.mark.parametrize("reason,words", [(" ", "To discard many takes a reason"), ("x" * 501, "at most 500")])
+def test_a_reason_that_is_none_is_told_at_its_field_and_stays_there(
+    place: Place, refused: dict[str, Any], reason: str, words: str
+) -> None:
+    page = place.console.post("/dead-letters/discard", chosen(place, refused["id"]) | {"reason": reason})
+    assert page.status == 422
+    assert words in page.errors
+    assert f'id="discard-reason" name="reason" type="text" value="{reason}"' in page.text
+    assert "Discard 3" in page.words

@@ -56,11 +56,11 @@ EDITED = (
 WRITTEN = {
     "/settings/destinations/new/look": (*EDITED, "sample", "sample_json", "version", "step"),
     "/settings/destinations/new/matches": ("filter",),
-    "/dead-letters/replay": ("per_second", "mode"),
+    "/dead-letters/replay": ("per_second", "mode", "as_of", "seen"),
     "/dead-letters/compare": ("destination_id",),
     "/settings/api-keys": ("name", "scopes"),
     "/settings/workspace/invitations": ("email",),
-    "/settings/workspace/rules": ("default_region", "event_names", "consent_defaults", "enrichment"),
+    "/settings/workspace/rules": ("default_region", "event_names", "consent_defaults", "enrichment", "seen"),
     "/settings/consent": ("event",),
     "/audiences": ("name", "rule", "kind"),
     "/audiences/odd_list/members": ("by", "member"),
@@ -68,7 +68,7 @@ WRITTEN = {
     "/audiences/odd_list/members/csv": ("csv", "skip", "file"),
     "/audiences/odd_list/test": ("external_id", "email", "event"),
     "/audiences/odd_list/delete": ("name",),
-    "/audiences/odd_list/rule": ("rule",),
+    "/audiences/odd_list/rule": ("rule", "seen"),
     "/settings/account/password": ("old", "new"),
     "/setup/none": ("email", "password"),
 }

@@ -9,6 +9,7 @@ from litestar import Controller, Request, Response, get, post
 
 from tracklayer.errors import Conflict, Invalid, TrackLayerError
 from tracklayer.operate.dead_letters import DeadLetter, Mode
+from tracklayer.operate.reasons import LONGEST
 from tracklayer.operate.replays import Replay
 from tracklayer.service import Service
 from tracklayer.store.history import DeliveryFilter
@@ -59,7 +60,7 @@ class DeadLettersPages(Controller):
             replay = await service.replays.start(
                 who.workspace_id, wanted, _mode(form), per_second=_pace(form), author=who.name
             )
-        except Conflict as error:
+        except (Conflict, Invalid) as error:
             return await _page(request, service, form, error)
         return see(request, f"/dead-letters/replays/{replay.id}")
 
@@ -85,7 +86,7 @@ class DeadLettersPages(Controller):
             await service.dead_letters.discard_all(
                 who.workspace_id, wanted, str(form.get("reason", "")), author=who.name
             )
-        except Conflict as error:
+        except (Conflict, Invalid) as error:
             return await _page(request, service, form, error)
         return see(request, "/dead-letters")
 
@@ -117,6 +118,8 @@ async def _page(
         values=values,
         filtered=any(values.values()),
         problems=problems_of(error),
+        typed={name: str(given.get(name, "")) for name in ("mode", "per_second", "reason")},
+        most=LONGEST,
         replays=[each for each in service.replays.all(workspace_id) if each.ended_at is None],
         facts=row_facts(service, workspace_id),
         now=now,
