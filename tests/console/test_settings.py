@@ -221,3 +221,17 @@ def counts(console: Console) -> dict[str, int]:
     pattern = r'<span class="meta">(\w+)</span>\s*<span class="stat-number">([^<]+)</span>'
     found = re.findall(pattern, console.get("/settings/sources").text)
     return {label: int(number.replace("\N{NARROW NO-BREAK SPACE}", "")) for label, number in found}
+
+
+# What no form may be
+
+
+@pytest.mark.parametrize("path", ["/settings/consent", "/settings/secrets"])
+def test_a_form_that_is_too_large_is_told_the_limit_with_a_way_back(console: Console, path: str) -> None:
+    form = {"name": "large", "event": "x" * 1_100_000, "value": "x"}
+    here = Console(console.url, console.cookies, headers={"Referer": f"{console.url}{path}?return=/audit"})
+    page = here.post(path, form)
+    assert page.status == 413
+    assert "The server takes at most 1.0 MiB at once" in page.words
+    assert f'href="{path}?return=/audit"' in page.text
+    assert 'class="rail"' in page.text

@@ -22,7 +22,8 @@ from tracklayer.service import Service
 from tracklayer.web.console.access import secure_headers
 from tracklayer.web.console.forgery import from_our_page
 from tracklayer.web.console.pages.registry import PAGES
-from tracklayer.web.console.rendering import Renderer, is_fragment, render
+from tracklayer.web.console.rendering import Renderer, came_from, is_fragment, render
+from tracklayer.web.console.words import size
 from tracklayer.web.problems import status_of
 
 FOREVER = 365 * 86_400  # seconds; the names of static files carry a hash of what is in them
@@ -92,6 +93,9 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any
         detail = f"There is no page {request.url.path[:200]}."
     elif error.status_code == 403:
         detail = "This form is no longer good: it came from another window, or cookies are off. Load the page again."
+    elif error.status_code == 413:
+        limit = size(request.app.state.service.settings.request_limit)
+        detail = f"The server takes at most {limit} at once: send a large file in parts, or a shorter text."
     else:
         detail = error.detail
     return _failure(request, error.status_code, detail)
@@ -107,7 +111,8 @@ def on_crash(request: AnyRequest, error: Exception) -> Response[Any]:
 def _failure(request: AnyRequest, status: int, detail: str) -> Response[Any]:
     if is_fragment(request):
         return secure_headers(render(request, "error_fragment.html", status=status, detail=detail))
-    return secure_headers(render(request, "error.html", status=status, code=status, detail=detail))
+    back = came_from(request) if request.method == "POST" else ""
+    return secure_headers(render(request, "error.html", status=status, code=status, detail=detail, back=back))
 
 
 def _sign_in_first(request: AnyRequest) -> Response[Any]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import jinja2
 import msgspec
@@ -152,6 +153,18 @@ def inside(path: str, otherwise: str = "/") -> str:
     Browsers read a backslash as a slash, and leave out tabs and line ends: `/<tab>/host` leads to that host.
     """
     return path if _INSIDE.fullmatch(path) else otherwise
+
+
+def came_from(request: Request[Any, Any, Any]) -> str:
+    """The page of ours that a form stood on, as the browser tells; empty where it tells none."""
+    try:
+        told = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return ""
+    public_url: str = request.app.state.service.settings.public_url
+    if told.netloc not in (request.url.netloc, urlsplit(public_url).netloc):
+        return ""
+    return inside(f"{told.path}?{told.query}".removesuffix("?"), "")
 
 
 _INSIDE = re.compile(r"/(?![/\\])[!-~]*")
