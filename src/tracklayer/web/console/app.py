@@ -92,7 +92,10 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any
     if error.status_code == 404:
         detail = f"There is no page {request.url.path[:200]}."
     elif error.status_code == 403:
-        detail = "This form is no longer good: it came from another window, or cookies are off. Load the page again."
+        detail = (
+            "This form is no longer good: you have signed in anew since it was loaded, it came from another site, or "
+            "cookies are off. Load its page again."
+        )
     elif error.status_code == 413:
         limit = size(request.app.state.service.settings.request_limit)
         detail = f"The server takes at most {limit} at once: send a large file in parts, or a shorter text."
@@ -116,9 +119,9 @@ def _failure(request: AnyRequest, status: int, detail: str) -> Response[Any]:
 
 
 def _sign_in_first(request: AnyRequest) -> Response[Any]:
-    wanted = request.url.path if request.method == "GET" and not is_fragment(request) else ""
-    query = f"?{request.url.query}" if wanted and request.url.query else ""
-    path = "/sign-in" + (f"?next={quote(wanted + query, safe='/')}" if wanted not in ("", "/") else "")
     if is_fragment(request):
-        return secure_headers(Response("", status_code=401, headers={"HX-Redirect": path}))
+        return secure_headers(Response("", status_code=401, headers={"HX-Redirect": "/sign-in"}))
+    asked = f"{request.url.path}?{request.url.query}".removesuffix("?")
+    wanted = asked if request.method == "GET" else came_from(request)
+    path = "/sign-in" + (f"?next={quote(wanted, safe='/')}" if wanted not in ("", "/") else "")
     return secure_headers(Response("", status_code=303, headers={"Location": path}))
