@@ -235,3 +235,24 @@ def test_a_form_that_is_too_large_is_told_the_limit_with_a_way_back(console: Con
     assert "The server takes at most 1.0 MiB at once" in page.words
     assert f'href="{path}?return=/audit"' in page.text
     assert 'class="rail"' in page.text
+
+
+@pytest.mark.parametrize(
+    "path,page",
+    [
+        ("/audiences/x/rule", "/audiences/x"),
+        ("/audiences/x/members/remove", "/audiences/x"),
+        ("/settings/workspace/rules", "/settings/workspace"),
+        ("/settings/workspace/people/x/remove", "/settings/workspace"),
+        ("/settings/sources/x/rotate-key", "/settings/sources/x"),
+        ("/settings/destinations/%C3%A9/delete", "/settings/destinations/%C3%A9"),
+        ("//settings/destinations/x/delete", "/"),
+        ("/settings/destinations/x/delete", "/settings/destinations/x"),
+        ("/dead-letters/discard", "/dead-letters"),
+        ("/sign-out", "/"),
+    ],
+)
+def test_the_address_of_a_form_opened_as_a_page_leads_to_the_page_above(console: Console, path: str, page: str) -> None:
+    led = console.get(path)
+    assert led.status == 303
+    assert led.location == page

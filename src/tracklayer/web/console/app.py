@@ -12,7 +12,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.connection import ASGIConnection
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
@@ -22,12 +22,13 @@ from tracklayer.service import Service
 from tracklayer.web.console.access import secure_headers
 from tracklayer.web.console.forgery import from_our_page
 from tracklayer.web.console.pages.registry import PAGES
-from tracklayer.web.console.rendering import Renderer, came_from, is_fragment, render
+from tracklayer.web.console.rendering import Renderer, came_from, inside, is_fragment, render, see
 from tracklayer.web.console.words import size
 from tracklayer.web.problems import status_of
 
 FOREVER = 365 * 86_400  # seconds; the names of static files carry a hash of what is in them
 
+_READING = ("GET", "HEAD")
 _BUILT = re.compile(r"/?[A-Za-z0-9_-]{1,100}\.[a-z]{1,8}")
 
 log = structlog.get_logger("tracklayer.console")
@@ -88,7 +89,12 @@ def on_error(request: AnyRequest, error: TrackLayerError) -> Response[Any]:
 
 
 def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """One of the framework's."""
+    """One of the framework's; the address of a form, opened as a page, leads to the page above it."""
+    if error.status_code == 405 and request.method in _READING and not _is_page(request, request.url.path):
+        above = request.url.path.rstrip("/")
+        while not _is_page(request, above := above.rpartition("/")[0] or "/"):
+            pass
+        return secure_headers(see(request, inside(quote(above))))
     if error.status_code == 404:
         detail = f"There is no page {request.url.path[:200]}."
     elif error.status_code == 403:
@@ -116,6 +122,14 @@ def _failure(request: AnyRequest, status: int, detail: str) -> Response[Any]:
         return secure_headers(render(request, "error_fragment.html", status=status, detail=detail))
     back = came_from(request) if request.method == "POST" else ""
     return secure_headers(render(request, "error.html", status=status, code=status, detail=detail, back=back))
+
+
+def _is_page(request: AnyRequest, path: str) -> bool:
+    try:
+        request.app.asgi_router.handle_routing(path=path, method="GET")
+    except (NotFoundException, MethodNotAllowedException):
+        return False
+    return True
 
 
 def _sign_in_first(request: AnyRequest) -> Response[Any]:
