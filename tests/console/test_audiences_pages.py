@@ -138,6 +138,7 @@ def test_a_member_that_is_none_is_told_at_the_field(console: Console, vip: str, 
     page = console.post(f"/audiences/{vip}/members", {"by": by, "member": member})
     assert page.status == 422
     assert page.errors
+    assert member or page.errors == "Say who is to be on the list."
     assert f'value="{member}"' in page.text
 
 

@@ -78,7 +78,11 @@ def test_audiences_that_are_off_are_told_where_they_are_kept(console: Console) -
         ("event_names", '{"a": "b", "b": "a"}', "leads in a circle"),
         ("event_names", '{"a": 3}', "got `int`"),
         ("consent_defaults", '{"Atlantis": {"ads": "denied"}}', "At /Atlantis: 'Atlantis' is no region"),
-        ("consent_defaults", '{"EEA": {"ads": "perhaps"}}', "'perhaps'"),
+        (
+            "consent_defaults",
+            '{"EEA": {"ads": "perhaps"}}',
+            "At /EEA/ads: 'perhaps' is no state: expected granted or denied",
+        ),
         ("consent_defaults", "no", "This is not JSON"),
     ],
 )

@@ -100,7 +100,10 @@ class AudiencePages(Controller):
         who, values = visitor(request), await _values(request)
         column = "email" if values.get("by") == "email" else "external_id"
         try:
-            key = member_key({column: values.get("member", "").strip()})
+            member = values.get("member", "").strip()
+            if not member:
+                raise Invalid("say who is to be on the list", pointer=f"/{column}")
+            key = member_key({column: member})
         except Invalid as error:
             return await _one(
                 request, service, name, Given("member", values, {"member": problems_of(error)[column]}, 422)
