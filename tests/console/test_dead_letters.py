@@ -84,6 +84,8 @@ def test_a_replay_shows_its_progress_until_all_is_sent(place: Place, refused: di
     wait_until(lambda: "Replayed 3 of 3" in place.console.fragment(started.location).words, what="the replay to end")
     ended = place.console.fragment(started.location)
     assert "hx-trigger" not in ended.text  # it asks no more
+    assert ended.headers["hx-trigger"] == "dead-letters-changed"
+    assert 'hx-swap-oob="outerHTML:.rail-count"' in ended.text
     wait_until(lambda: len(place.requests) == 6, what="three more requests")
     assert "No dead letter has this" in place.console.get("/dead-letters", destination_id=refused["id"]).words
 

@@ -22,7 +22,7 @@ from tracklayer.service import Service
 from tracklayer.web.console.access import secure_headers
 from tracklayer.web.console.forgery import from_our_page
 from tracklayer.web.console.pages.registry import PAGES
-from tracklayer.web.console.rendering import Renderer, came_from, inside, is_fragment, render, see
+from tracklayer.web.console.rendering import Renderer, came_from, count_dead_letters, inside, is_fragment, render, see
 from tracklayer.web.console.words import size
 from tracklayer.web.problems import status_of
 
@@ -51,7 +51,7 @@ def create_console(service: Service) -> Litestar:
         dependencies={"service": Provide(lambda: service, sync_to_thread=False, use_cache=True)},
         signature_types=[Service],
         guards=[from_our_page],
-        before_request=count_dead_letters,
+        before_request=count_for_the_rail,
         after_request=secure_headers,
         exception_handlers={TrackLayerError: on_error, HTTPException: on_http_exception, Exception: on_crash},
         request_max_body_size=service.settings.request_limit,
@@ -73,12 +73,10 @@ async def named_as_built(connection: ASGIConnection[Any, Any, Any, Any], _handle
         raise NotFoundException
 
 
-async def count_dead_letters(request: AnyRequest) -> None:
-    """What the rail shows beside "Dead letters"; a fragment has no rail."""
-    found = request.scope.get("auth")
-    if found is not None and not is_fragment(request):
-        service: Service = request.app.state.service
-        request.scope["state"]["dead_letters"] = (await service.health.totals(found.workspace_id)).dead
+async def count_for_the_rail(request: AnyRequest) -> None:
+    """A fragment has no rail."""
+    if request.scope.get("auth") is not None and not is_fragment(request):
+        await count_dead_letters(request)
 
 
 def on_error(request: AnyRequest, error: TrackLayerError) -> Response[Any]:

@@ -17,8 +17,9 @@ from litestar import Request, Response
 from litestar.enums import MediaType
 
 from tracklayer import __version__
+from tracklayer.service import Service
 from tracklayer.web.console import words
-from tracklayer.web.console.access import Visitor, policy
+from tracklayer.web.console.access import Visitor, policy, visitor
 from tracklayer.web.console.forgery import form_token
 from tracklayer.web.console.sparkline import bars
 
@@ -128,6 +129,12 @@ def render(
     sent = {"Content-Security-Policy": policy(nonce), "Vary": "HX-Request, Cookie"} | dict(headers or {})
     cookies = [] if cookie is None else [cookie]
     return Response(text, status_code=status, media_type=MediaType.HTML, headers=sent, cookies=cookies)
+
+
+async def count_dead_letters(request: Request[Any, Any, Any]) -> None:
+    """Have `render` know what the rail shows: for pages, and for answers to what makes it another number."""
+    service: Service = request.app.state.service
+    request.scope["state"]["dead_letters"] = (await service.health.totals(visitor(request).workspace_id)).dead
 
 
 def is_fragment(request: Request[Any, Any, Any]) -> bool:

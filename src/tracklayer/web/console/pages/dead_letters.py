@@ -18,7 +18,7 @@ from tracklayer.web.console.causes import Way, mends_of, ways
 from tracklayer.web.console.pages.dead_letter_groups import Group, groups_of, newest_letter, query_of
 from tracklayer.web.console.pages.delivery_rows import row_facts
 from tracklayer.web.console.pages.forms import number_seen, problems_of
-from tracklayer.web.console.rendering import is_fragment, render, see
+from tracklayer.web.console.rendering import count_dead_letters, is_fragment, render, see
 from tracklayer.web.problems import status_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -39,6 +39,15 @@ class DeadLettersPages(Controller):
     async def all(self, request: AnyRequest, service: Service) -> Response[str]:
         """Causes, and the rows of the one that is chosen."""
         return await _page(request, service, request.query_params)
+
+    @get("/total")
+    async def total(self, request: AnyRequest, service: Service) -> Response[str]:
+        """The heading with how many there are; its page itself for who opens the address."""
+        values = _values(request.query_params)
+        if not is_fragment(request):
+            return see(request, query_of(values))
+        total = await service.dead_letters.count(visitor(request).workspace_id, _wanted(values))
+        return render(request, "dead_letters/total_fragment.html", total=total, values=values)
 
     @post("/compare", status_code=200)
     async def compare(self, request: AnyRequest, service: Service) -> Response[str]:
@@ -67,14 +76,16 @@ class DeadLettersPages(Controller):
     @get("/replays/{replay_id:str}")
     async def progress(self, request: AnyRequest, service: Service, replay_id: str) -> Response[str]:
         """How far a replay is; the page asks again until it has ended."""
-        return _progress(request, service, service.replays.get(visitor(request).workspace_id, replay_id))
+        return await _progress(request, service, service.replays.get(visitor(request).workspace_id, replay_id))
 
     @post("/replays/{replay_id:str}/cancel", status_code=200)
     async def cancel(self, request: AnyRequest, service: Service, replay_id: str) -> Response[str]:
         """Stop a replay where it is."""
         who = visitor(request)
         replay = await service.replays.cancel(who.workspace_id, replay_id, author=who.name)
-        return _progress(request, service, replay) if is_fragment(request) else see(request, _progress_path(replay))
+        if not is_fragment(request):
+            return see(request, _progress_path(replay))
+        return await _progress(request, service, replay)
 
     @post("/discard", status_code=200)
     async def discard(self, request: AnyRequest, service: Service) -> Response[str]:
@@ -96,7 +107,7 @@ async def _page(
 ) -> Response[str]:
     """The page of what an address selects; or a form, which was refused with `error`."""
     workspace_id, now = visitor(request).workspace_id, service.clock.now()
-    values = {name: str(given.get(name, "")).strip() for name in _NAMES}
+    values = _values(given)
     wanted, before = _wanted(values), given.get("before")
     causes = await service.dead_letters.causes(workspace_id, wanted)
     rows = await service.dead_letters.page(workspace_id, wanted, limit=PAGE + 1, before=before or None)
@@ -138,8 +149,12 @@ async def _counted(service: Service, workspace_id: str, form: Mapping[str, Any])
     return wanted
 
 
+def _values(given: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(given.get(name, "")).strip() for name in _NAMES}
+
+
 def _wanted(form: Mapping[str, Any]) -> DeliveryFilter:
-    given = {name: str(form.get(name, "")).strip() or None for name in _NAMES}
+    given = {name: value or None for name, value in _values(form).items()}
     return DeliveryFilter(**given, as_of=number_seen(form, "as_of"))  # type: ignore[arg-type]  # the three are texts
 
 
@@ -165,9 +180,17 @@ def _ways(group: Group, letter: DeadLetter | None, back: str) -> list[Way]:
     return ways(group.destination.id, mends_of(group.cause.cause, error), event_id=event_id, back=back)
 
 
-def _progress(request: AnyRequest, service: Service, replay: Replay) -> Response[str]:
-    template = "dead_letters/progress_fragment.html" if is_fragment(request) else "dead_letters/progress.html"
-    return render(request, template, replay=replay, now=service.clock.now())
+async def _progress(request: AnyRequest, service: Service, replay: Replay) -> Response[str]:
+    if not is_fragment(request):
+        return render(request, "dead_letters/progress.html", replay=replay, now=service.clock.now())
+    await count_dead_letters(request)
+    return render(
+        request,
+        "dead_letters/progress_fragment.html",
+        headers={} if replay.ended_at is None else {"HX-Trigger": "dead-letters-changed"},
+        replay=replay,
+        now=service.clock.now(),
+    )
 
 
 def _progress_path(replay: Replay) -> str:
