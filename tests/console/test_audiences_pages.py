@@ -123,13 +123,19 @@ def test_a_rule_from_before_somebody_elses_save_undoes_nothing_and_keeps_what_wa
 
 
 def test_members_are_added_by_id_or_address_and_removed(console: Console, console_api: Api, vip: str) -> None:
-    console.post(f"/audiences/{vip}/members", {"by": "external_id", "member": "email:u/1"})
+    first = console.post(f"/audiences/{vip}/members", {"by": "external_id", "member": "email:u/1"})
+    assert "email:u/1 is on the list now." in console.follow(first).words
+    again = console.post(f"/audiences/{vip}/members", {"by": "external_id", "member": "email:u/1"})
+    assert "email:u/1 was on the list already." in console.follow(again).words
     page = console.follow(console.post(f"/audiences/{vip}/members", {"by": "email", "member": "Lee@Example.com"}))
     assert "A list of 2 members" in page.words
+    assert re.search(r"The e-mail address with the SHA-256 [0-9a-f]{8}… is on the list now\.", page.words)
+    assert 'data-confirm="Take email:u/1 off ' in page.text
     assert "email:u/1" in page.words
     assert "lee@example.com" not in page.text.lower(), "only the hash of an address is kept"
     after = console.follow(console.post(f"/audiences/{vip}/members/remove", {"key": "id:email:u/1"}))
     assert "A list of 1 member," in after.words
+    assert "email:u/1 is no longer on the list." in after.words
     assert console_api.get(f"/v1/audiences/{vip}").body["members"] == 1
 
 
@@ -152,6 +158,8 @@ def test_a_long_list_goes_on_from_page_to_page(console: Console, vip: str) -> No
     assert f'href="/audiences/{vip}?after=id%3Au_049" rel="next"' in page.text
     assert "u_050" in second.words
     assert "20 shown First" in second.words
+    gone = console.post(f"/audiences/{vip}/members/remove", {"key": "id:u_060"} | second.hidden("after"))
+    assert "19 shown First" in console.follow(gone).words
     assert console.get(f"/audiences/{vip}", after="nonsense").status == 404
 
 

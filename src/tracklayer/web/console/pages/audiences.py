@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
@@ -27,6 +28,11 @@ AnyRequest = Request[Any, Any, Any]
 SHOWN = 50  # members of a page
 OFFERED = 50  # recent events that can be tried
 
+_DONE = {
+    "added": "is on the list now.",
+    "known": "was on the list already.",
+    "removed": "is no longer on the list.",
+}
 _NUMBER = re.compile("[0-9]{1,9}")
 
 
@@ -105,20 +111,18 @@ class AudiencePages(Controller):
                 raise Invalid("say who is to be on the list", pointer=f"/{column}")
             key = member_key({column: member})
         except Invalid as error:
-            return await _one(
-                request, service, name, Given("member", values, {"member": problems_of(error)[column]}, 422)
-            )
-        await service.audiences.change_members(who.workspace_id, name, add=[key], author=who.name)
-        return see(request, f"/audiences/{name}")
+            given = Given("member", values, {"member": problems_of(error)[column]}, 422)
+            return await _one(request, service, name, given, values.get("after", ""))
+        came, _ = await service.audiences.change_members(who.workspace_id, name, add=[key], author=who.name)
+        return see(request, _page_of(name, values, {"added" if came else "known": key}))
 
     @post("/{name:str}/members/remove", status_code=200)
     async def take_off(self, request: AnyRequest, service: Service, name: str) -> Response[str]:
         """Take one member off the list."""
         who, values = visitor(request), await _values(request)
-        await service.audiences.change_members(
-            who.workspace_id, name, remove=[_key(values.get("key", ""))], author=who.name
-        )
-        return see(request, f"/audiences/{name}")
+        key = _key(values.get("key", ""))
+        await service.audiences.change_members(who.workspace_id, name, remove=[key], author=who.name)
+        return see(request, _page_of(name, values, {"removed": key}))
 
     @post("/{name:str}/members/csv", status_code=200)
     async def upload(self, request: AnyRequest, service: Service, name: str) -> Response[str]:
@@ -216,12 +220,22 @@ def _saved(request: AnyRequest) -> str | None:
     asked = request.query_params
     if asked.get("saved") == "rule":
         return "The new rule holds for events from now on."
+    for done, words in _DONE.items():
+        if done in asked:
+            fields = member_fields(_key(asked[done]))
+            who = fields.get("external_id") or f"The e-mail address with the SHA-256 {fields['email_hash'][:8]}…"
+            return f"{who} {words}"
     numbers = [asked.get(name, "") for name in ("came", "of", "passed")]
     if not all(_NUMBER.fullmatch(number) for number in numbers):
         return None
     came, named, passed = (int(number) for number in numbers)
     wrong = f" Wrong lines that were passed over: {count(passed)}." if passed else ""
     return f"Members in the file: {count(named)}. New on the list: {count(came)}.{wrong}"
+
+
+def _page_of(name: str, values: dict[str, str], done: dict[str, str]) -> str:
+    """The page of the list that a form stood on, which then says what was done."""
+    return f"/audiences/{name}?" + urlencode(({"after": values["after"]} if values.get("after") else {}) | done)
 
 
 def _key(text: str) -> str:
