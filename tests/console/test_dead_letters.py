@@ -111,7 +111,8 @@ def test_a_pace_that_is_none_is_said(place: Place, refused: dict[str, Any], pace
 
 def test_discarding_many_takes_a_reason_and_keeps_it(place: Place, refused: dict[str, Any]) -> None:
     form = chosen(place, refused["id"])
-    assert place.console.post("/dead-letters/discard", form | {"reason": "test orders"}).status == 303
+    after = place.console.follow(place.console.post("/dead-letters/discard", form | {"reason": "test orders"}))
+    assert "Discarded: 3." in after.words
     gone = place.api.get("/v1/deliveries", destination_id=refused["id"], state="discarded").body["data"]
     assert [each["reason"] for each in gone] == ["test orders"] * 3
 

@@ -34,7 +34,7 @@ READ = {
     "/settings/destinations": ("q", "status", "after"),
     "/settings/destinations/new": ("preset", "return"),
     "/settings/destinations/new/values": ("path",),
-    "/dead-letters": ("destination_id", "cause", "event_name", "before"),
+    "/dead-letters": ("destination_id", "cause", "event_name", "before", "discarded"),
     "/settings/secrets": ("name", "return"),
     "/audiences/odd_list": ("after", "came", "of", "passed", "saved"),
     "/settings/consent": ("event",),

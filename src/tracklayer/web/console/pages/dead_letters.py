@@ -94,12 +94,12 @@ class DeadLettersPages(Controller):
         who = visitor(request)
         try:
             wanted = await _counted(service, who.workspace_id, form)
-            await service.dead_letters.discard_all(
+            count = await service.dead_letters.discard_all(
                 who.workspace_id, wanted, str(form.get("reason", "")), author=who.name
             )
         except (Conflict, Invalid) as error:
             return await _page(request, service, form, error)
-        return see(request, "/dead-letters")
+        return see(request, f"/dead-letters?discarded={count}")
 
 
 async def _page(
@@ -129,6 +129,7 @@ async def _page(
         values=values,
         filtered=any(values.values()),
         problems=problems_of(error),
+        discarded=number_seen(given, "discarded"),
         typed={name: str(given.get(name, "")) for name in ("mode", "per_second", "reason")},
         most=LONGEST,
         replays=[each for each in service.replays.all(workspace_id) if each.ended_at is None],
