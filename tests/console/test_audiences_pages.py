@@ -218,6 +218,8 @@ def test_a_test_of_nobody_asks_for_somebody(console: Console, vip: str) -> None:
     page = console.post(f"/audiences/{vip}/test", {})
     assert page.status == 422
     assert "Name a user, or pick an event." in page.errors
+    wrong = console.post(f"/audiences/{vip}/test", {"email": "nomail"})
+    assert (wrong.status, wrong.errors) == (422, "Email is 'nomail': expected an e-mail address.")
     assert "There is no event 'gone'." in console.post(f"/audiences/{vip}/test", {"event": "gone"}).errors
 
 

@@ -169,6 +169,8 @@ async def _tested(service: Service, workspace_id: str, name: str, values: dict[s
     user: dict[str, Json] = {field: values[field] for field in ("external_id", "email") if values.get(field)}
     if not user:
         raise Invalid("name a user, or pick an event", pointer="/external_id")
+    if email := values.get("email"):
+        member_key({"email": email})  # what is no address could be on no list
     return await service.audiences.test_user(workspace_id, name, user)
 
 
