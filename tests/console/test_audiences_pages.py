@@ -73,6 +73,7 @@ def test_a_list_and_a_rule_are_made_and_stand_in_the_list(console: Console, cons
         ({"name": "kept", "kind": "rule", "rule": ""}, "Say who belongs to it"),
         ({"name": "kept", "kind": "rule", "rule": "{"}, "This is not JSON"),
         ({"name": "kept", "kind": "rule", "rule": "[1]"}, "A rule is an object"),
+        ({"name": "kept", "kind": "list", "rule": '{"platform": ["web"]}'}, "A list has no rule"),
         ({"name": "kept", "kind": "rule", "rule": '{"properties.x": {"$no": 1}}'}, "At /properties.x/$no: "),
     ],
 )

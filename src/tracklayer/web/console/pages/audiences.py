@@ -68,7 +68,11 @@ class AudiencePages(Controller):
         try:
             if any(known.name == name for known, _ in await service.audiences.all(who.workspace_id)):
                 raise Conflict(f"there is an audience {name} already", pointer="/name")
-            rule = None if values.get("kind") == "list" else _rule(values.get("rule", ""))
+            rule = None
+            if values.get("kind") != "list":
+                rule = _rule(values.get("rule", ""))
+            elif values.get("rule", "").strip():
+                raise Invalid("a list has no rule: leave it empty, or let the rule decide", pointer="/rule")
             await service.audiences.put(who.workspace_id, name, rule, author=who.name)
         except (Invalid, Conflict) as error:
             if error.code == "invalid_name":  # the API has the name in its path, and so no pointer
