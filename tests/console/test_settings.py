@@ -256,3 +256,10 @@ def test_the_address_of_a_form_opened_as_a_page_leads_to_the_page_above(console:
     led = console.get(path)
     assert led.status == 303
     assert led.location == page
+
+
+@pytest.mark.parametrize("path", ["/events", "/deliveries", "/settings/destinations", "/audit"])
+def test_searches_of_one_page_are_told_apart(console: Console, path: str) -> None:
+    searches = re.findall(r'role="search"(?: aria-label="([^"]*)")?', console.get(path).text)
+    assert searches[0] == "Find an event"
+    assert len(searches) == len(set(searches))
