@@ -269,8 +269,6 @@ def config(**changes: Any) -> DestinationConfig:
 @pytest.mark.parametrize(
     "changes, pointer",
     [
-        ({"name": "  "}, "/name"),
-        ({"name": "x" * 201}, "/name"),
         ({"filter": {"properties.value": {"$gtee": 1}}}, "/filter/properties.value/$gtee"),
         ({"template": "{{#if}"}, "/template"),
         ({"transport": {"url": "ftp://receiver.example.com"}}, "/transport/url"),

@@ -283,7 +283,7 @@ def test_every_destination_that_the_server_refuses_is_named_with_its_line(world:
     assert ran.status == 1
     first, second, third = ran.err.splitlines()
     assert f"{file}:3:22: destination 'one': 'ftp://x.example' is not a usable URL" in first
-    assert f"{file}:7:17: destination 'two': 1000 attempts" in second
+    assert f"{file}:7:17: destination 'two': 1000 is no number of retries" in second
     assert f"{file}:10:15: destination 'three'" in third
     assert "(/nonsense)" in third
     assert list(world.client.rows("/v1/destinations")) == []

@@ -18,3 +18,4 @@ import "./live.js";
 import "./steps.js";
 import "./stages.js";
 import "./chips.js";
+import "./faults.js"; // after what shows and hides fields

@@ -62,7 +62,7 @@ function ask(question, yes, proceed) {
 wherever("form[data-confirm-name]", (form) => {
   const typed = form.querySelector("[data-confirm-typed]");
   const buttons = form.querySelectorAll("button[type=submit]");
-  const check = () => buttons.forEach((button) => (button.disabled = typed.value.trim() !== form.dataset.confirmName));
+  const check = () => buttons.forEach((button) => (button.disabled = typed.value.trim() !== form.dataset.confirmName.trim()));
   typed.addEventListener("input", check);
   check();
 });

@@ -30,8 +30,6 @@ from tracklayer.store import AudienceStore, Configuration, RulesStore
 from tracklayer.template import Limits
 from tracklayer.vault import Vault
 
-NAME_LIMIT = 200
-
 log = structlog.get_logger("tracklayer")
 
 
@@ -56,8 +54,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def compile_plan(config: DestinationConfig, limits: PlanLimits) -> Plan:
     """Compile a configuration. Raises `Invalid` with a pointer to the field that is at fault."""
-    if not config.name.strip() or len(config.name) > NAME_LIMIT:
-        raise Invalid(f"the name must have 1 to {NAME_LIMIT} characters", code="invalid_name", pointer="/name")
     with at("filter"):
         compiled_filter = compile_filter(config.filter, max_depth=limits.filter_depth)
     return Plan(

@@ -64,7 +64,7 @@ class HostileWorkspace:
 
     def _destination(self, receiver_url: str) -> str:
         draft: dict[str, Any] = {
-            "name": attack("destination"),
+            "name": attack("destination").replace(TURN, ""),
             "note": attack("note"),
             "transport": {
                 "url": f"{receiver_url}/hostile?by={{{{properties.order_id}}}}",

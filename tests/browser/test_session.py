@@ -144,3 +144,13 @@ def test_a_missing_secret_is_set_from_its_warning(page: Page, console_api: Api) 
     expect(page.get_by_text("wanted_token is missing")).to_have_count(0)
     console_api.delete(f"/v1/destinations/{made.body['id']}")
     console_api.delete("/v1/secrets/wanted_token")
+
+
+def test_a_destination_whose_name_has_blanks_around_it_is_deleted_by_its_name(page: Page, console_api: Api) -> None:
+    transport = {"url": "http://127.0.0.1:9/hook"}
+    made = console_api.post("/v1/destinations", {"name": "  blank  ", "status": "paused", "transport": transport})
+    page.goto(f"/settings/destinations/{made.body['id']}/settings")
+    page.get_by_label("To delete it, type").fill("blank")
+    page.get_by_role("button", name="Delete this destination").click()
+    expect(page).to_have_url(re.compile(r"/settings/destinations$"))
+    assert console_api.get(f"/v1/destinations/{made.body['id']}").status == 404

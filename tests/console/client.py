@@ -46,6 +46,11 @@ class Page(NamedTuple):
         found = re.findall(r'class="field-error".*?<span>(.*?)</span>', self.text, re.DOTALL)
         return html.unescape(" ".join(found))
 
+    def hidden(self, *names: str) -> dict[str, str]:
+        """What the hidden fields of these names send, as far as there are such."""
+        found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', self.text)
+        return {name: html.unescape(value) for name, value in found if name in names}
+
     def code(self, element_id: str) -> str:
         """The text of a block of code. Fails where there is none of that id."""
         found = re.search(rf'<pre id="{element_id}"[^>]*>(.*?)</pre>', self.text, re.DOTALL)

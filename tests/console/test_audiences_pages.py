@@ -73,6 +73,7 @@ def test_a_list_and_a_rule_are_made_and_stand_in_the_list(console: Console, cons
         ({"name": "kept", "kind": "rule", "rule": ""}, "Say who belongs to it"),
         ({"name": "kept", "kind": "rule", "rule": "{"}, "This is not JSON"),
         ({"name": "kept", "kind": "rule", "rule": "[1]"}, "A rule is an object"),
+        ({"name": "kept", "kind": "list", "rule": '{"platform": ["web"]}'}, "A list has no rule"),
         ({"name": "kept", "kind": "rule", "rule": '{"properties.x": {"$no": 1}}'}, "At /properties.x/$no: "),
     ],
 )
@@ -108,14 +109,34 @@ def test_a_rule_is_edited_and_a_wrong_one_is_shown_with_its_place_and_not_saved(
     assert console_api.get(f"/v1/audiences/{name}").body["rule"] == {"platform": ["shopify"]}
 
 
+def test_a_rule_from_before_somebody_elses_save_undoes_nothing_and_keeps_what_was_typed(
+    console: Console, console_api: Api, name: str
+) -> None:
+    make_rule(console, name, {"platform": ["web"]})
+    seen = console.get(f"/audiences/{name}").hidden("seen")
+    assert console.post(f"/audiences/{name}/rule", {"rule": '{"platform": ["shopify"]}'} | seen).status == 303
+    page = console.post(f"/audiences/{name}/rule", {"rule": '{"platform": ["ios"]}'} | seen)
+    assert page.status == 409
+    assert "Somebody else saved the rule meanwhile" in page.words
+    assert "ios" in page.text
+    assert page.hidden("seen") == seen
+    assert console_api.get(f"/v1/audiences/{name}").body["rule"] == {"platform": ["shopify"]}
+
+
 def test_members_are_added_by_id_or_address_and_removed(console: Console, console_api: Api, vip: str) -> None:
-    console.post(f"/audiences/{vip}/members", {"by": "external_id", "member": "email:u/1"})
+    first = console.post(f"/audiences/{vip}/members", {"by": "external_id", "member": "email:u/1"})
+    assert "email:u/1 is on the list now." in console.follow(first).words
+    again = console.post(f"/audiences/{vip}/members", {"by": "external_id", "member": "email:u/1"})
+    assert "email:u/1 was on the list already." in console.follow(again).words
     page = console.follow(console.post(f"/audiences/{vip}/members", {"by": "email", "member": "Lee@Example.com"}))
     assert "A list of 2 members" in page.words
+    assert re.search(r"The e-mail address with the SHA-256 [0-9a-f]{8}… is on the list now\.", page.words)
+    assert 'data-confirm="Take email:u/1 off ' in page.text
     assert "email:u/1" in page.words
     assert "lee@example.com" not in page.text.lower(), "only the hash of an address is kept"
     after = console.follow(console.post(f"/audiences/{vip}/members/remove", {"key": "id:email:u/1"}))
     assert "A list of 1 member," in after.words
+    assert "email:u/1 is no longer on the list." in after.words
     assert console_api.get(f"/v1/audiences/{vip}").body["members"] == 1
 
 
@@ -124,6 +145,7 @@ def test_a_member_that_is_none_is_told_at_the_field(console: Console, vip: str, 
     page = console.post(f"/audiences/{vip}/members", {"by": by, "member": member})
     assert page.status == 422
     assert page.errors
+    assert member or page.errors == "Say who is to be on the list."
     assert f'value="{member}"' in page.text
 
 
@@ -137,6 +159,8 @@ def test_a_long_list_goes_on_from_page_to_page(console: Console, vip: str) -> No
     assert f'href="/audiences/{vip}?after=id%3Au_049" rel="next"' in page.text
     assert "u_050" in second.words
     assert "20 shown First" in second.words
+    gone = console.post(f"/audiences/{vip}/members/remove", {"key": "id:u_060"} | second.hidden("after"))
+    assert "19 shown First" in console.follow(gone).words
     assert console.get(f"/audiences/{vip}", after="nonsense").status == 404
 
 
@@ -195,6 +219,8 @@ def test_a_test_of_nobody_asks_for_somebody(console: Console, vip: str) -> None:
     page = console.post(f"/audiences/{vip}/test", {})
     assert page.status == 422
     assert "Name a user, or pick an event." in page.errors
+    wrong = console.post(f"/audiences/{vip}/test", {"email": "nomail"})
+    assert (wrong.status, wrong.errors) == (422, "Email is 'nomail': expected an e-mail address.")
     assert "There is no event 'gone'." in console.post(f"/audiences/{vip}/test", {"event": "gone"}).errors
 
 

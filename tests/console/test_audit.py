@@ -76,7 +76,7 @@ def test_pages_follow_each_other_with_the_filter_and_without_a_gap(
 def test_a_destination_is_named_while_it_is_there(console: Console, console_api: Api, name: str) -> None:
     made = console_api.post("/v1/destinations", {"name": name, "transport": {"url": "http://127.0.0.1:9/hook"}})
     destination = made.body["id"]
-    link = f'<a href="/settings/destinations/{destination}">{name}</a>'
+    link = f'<a class="one-line" href="/settings/destinations/{destination}" title="{name}">{name}</a>'
     assert link in console.get("/audit", target=destination).text
     console_api.delete(f"/v1/destinations/{destination}")
     after = console.get("/audit", target=destination)

@@ -21,6 +21,12 @@ def refused(place: Place) -> dict[str, Any]:
     return made
 
 
+def chosen(place: Place, destination_id: str) -> dict[str, str]:
+    """What the forms of the page of this cause send without being asked."""
+    page = place.console.get("/dead-letters", destination_id=destination_id, cause="401")
+    return page.hidden("destination_id", "cause", "as_of", "seen")
+
+
 def test_the_first_thing_seen_is_the_cause_with_its_count_and_first_lines(
     place: Place, refused: dict[str, Any]
 ) -> None:
@@ -72,20 +78,20 @@ def test_comparing_shows_the_bodies_that_a_rerender_would_send(place: Place, ref
 
 def test_a_replay_shows_its_progress_until_all_is_sent(place: Place, refused: dict[str, Any]) -> None:
     place.receiver.script(place.path, Answer(200))
-    started = place.console.post(
-        "/dead-letters/replay", {"destination_id": refused["id"], "cause": "401", "mode": "rerender"}
-    )
+    started = place.console.post("/dead-letters/replay", chosen(place, refused["id"]) | {"mode": "rerender"})
     assert started.location.startswith("/dead-letters/replays/rpl_")
 
     wait_until(lambda: "Replayed 3 of 3" in place.console.fragment(started.location).words, what="the replay to end")
     ended = place.console.fragment(started.location)
     assert "hx-trigger" not in ended.text  # it asks no more
+    assert ended.headers["hx-trigger"] == "dead-letters-changed"
+    assert 'hx-swap-oob="outerHTML:.rail-count"' in ended.text
     wait_until(lambda: len(place.requests) == 6, what="three more requests")
     assert "No dead letter has this" in place.console.get("/dead-letters", destination_id=refused["id"]).words
 
 
 def test_a_slow_replay_can_be_stopped_and_what_is_left_stays(place: Place, refused: dict[str, Any]) -> None:
-    form = {"destination_id": refused["id"], "mode": "as_sent", "per_second": "0.02"}
+    form = chosen(place, refused["id"]) | {"mode": "as_sent", "per_second": "0.02"}
     started = place.console.post("/dead-letters/replay", form)
     running = place.console.get("/dead-letters", destination_id=refused["id"])
     assert "of 3" in running.words
@@ -97,15 +103,16 @@ def test_a_slow_replay_can_be_stopped_and_what_is_left_stays(place: Place, refus
 
 @pytest.mark.parametrize("pace", ["quick", "-1", "0", "nan"])
 def test_a_pace_that_is_none_is_said(place: Place, refused: dict[str, Any], pace: str) -> None:
-    answer = place.console.post("/dead-letters/replay", {"destination_id": refused["id"], "per_second": pace})
+    answer = place.console.post("/dead-letters/replay", chosen(place, refused["id"]) | {"per_second": pace})
     assert answer.status == 422
-    assert "pace" in answer.words or "per_second" in answer.words
+    assert "pace" in answer.errors or "per_second" in answer.errors
+    assert "Replay 3" in answer.words
 
 
 def test_discarding_many_takes_a_reason_and_keeps_it(place: Place, refused: dict[str, Any]) -> None:
-    form = {"destination_id": refused["id"], "cause": "401"}
-    assert place.console.post("/dead-letters/discard", form | {"reason": " "}).status == 422
-    assert place.console.post("/dead-letters/discard", form | {"reason": "test orders"}).status == 303
+    form = chosen(place, refused["id"])
+    after = place.console.follow(place.console.post("/dead-letters/discard", form | {"reason": "test orders"}))
+    assert "Discarded: 3." in after.words
     gone = place.api.get("/v1/deliveries", destination_id=refused["id"], state="discarded").body["data"]
     assert [each["reason"] for each in gone] == ["test orders"] * 3
 
@@ -116,3 +123,48 @@ def test_dead_letters_of_a_deleted_destination_can_only_be_let_go(place: Place, 
     assert "The destination is deleted" in page.words
     assert "Discard 3" in page.words
     assert "Replay 3" not in page.words
+
+
+def test_what_died_since_the_page_was_loaded_is_not_discarded_with_the_rest(
+    place: Place, refused: dict[str, Any]
+) -> None:
+    form = chosen(place, refused["id"]) | {"reason": "test orders"}
+    place.kill(properties={"order_id": "A4"})
+    assert place.console.post("/dead-letters/discard", form).status == 303
+    (left,) = place.api.get("/v1/dead-letters", destination_id=refused["id"]).body["data"]
+    event = place.api.get(f"/v1/events/{left['event_id']}").body
+    assert event["properties"]["order_id"] == "A4"
+
+
+def test_what_died_since_the_page_was_loaded_is_not_replayed_with_the_rest(
+    place: Place, refused: dict[str, Any]
+) -> None:
+    form = chosen(place, refused["id"])
+    place.kill(properties={"order_id": "A4"})
+    place.receiver.script(place.path, Answer(200))
+    started = place.console.post("/dead-letters/replay", form)
+    wait_until(lambda: "Replayed 3 of 3" in place.console.fragment(started.location).words, what="the replay to end")
+    assert len(place.api.get("/v1/dead-letters", destination_id=refused["id"]).body["data"]) == 1
+
+
+@pytest.mark.parametrize("verb", ["replay", "discard"])
+def test_more_than_the_page_has_counted_is_shown_again_and_left_as_it_is(
+    place: Place, refused: dict[str, Any], verb: str
+) -> None:
+    form = chosen(place, refused["id"]) | {"seen": "2", "reason": "test orders"}
+    again = place.console.post(f"/dead-letters/{verb}", form)
+    assert again.status == 409
+    assert "1 more came since the page was loaded" in again.words
+    assert "Discard 3" in again.words
+    assert len(place.api.get("/v1/dead-letters", destination_id=refused["id"]).body["data"]) == 3
+
+
+@pytest.mark.parametrize("reason,words", [(" ", "To discard many takes a reason"), ("x" * 501, "at most 500")])
+def test_a_reason_that_is_none_is_told_at_its_field_and_stays_there(
+    place: Place, refused: dict[str, Any], reason: str, words: str
+) -> None:
+    page = place.console.post("/dead-letters/discard", chosen(place, refused["id"]) | {"reason": reason})
+    assert page.status == 422
+    assert words in page.errors
+    assert f'id="discard-reason" name="reason" type="text" value="{reason}"' in page.text
+    assert "Discard 3" in page.words

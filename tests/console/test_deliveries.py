@@ -293,7 +293,8 @@ def test_a_replay_sends_again_under_the_same_id(place: Place, dead: dict[str, An
     assert answer.status == 200
     assert "Replayed, rendered anew." in answer.words
     assert 'id="delivery"' in answer.text
-    assert answer.headers["hx-trigger"] == f"changed-{dead['id']}"
+    assert answer.headers["hx-trigger"] == f"changed-{dead['id']}, dead-letters-changed"
+    assert re.search(r'hx-swap-oob="outerHTML:.rail-count" aria-label="\d+ dead letter', answer.text)
     assert place.settled(dead["event_id"], "delivered")["id"] == dead["id"]
     assert place.requests[-1].body == b'{"order_number": "A1"}'
     again = place.console.post(f"{LIST}/{dead['id']}/replay", {"mode": "rerender"}, htmx=True)
@@ -314,6 +315,8 @@ def test_a_replay_from_the_list_answers_the_row(place: Place, dead: dict[str, An
     answer = place.console.post(f"{LIST}/{dead['id']}/replay", {"mode": "rerender", "place": "row"}, htmx=True)
     assert answer.text.lstrip().startswith("<tr")
     assert "Replayed" in answer.words
+    assert answer.headers["hx-trigger"] == "dead-letters-changed"
+    assert 'hx-swap-oob="outerHTML:.rail-count"' in answer.text
 
 
 def test_what_is_on_its_way_is_followed_until_it_is_settled(place: Place, dead: dict[str, Any]) -> None:

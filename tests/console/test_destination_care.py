@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.console.client import EMAIL
 from tests.console.place import Place
+from tests.harness import wait_until
 
 SECRET = "dest_live_9f3b27"
 
@@ -132,9 +133,10 @@ def test_deleting_asks_for_the_name_and_for_what_waits(place: Place) -> None:
     made = place.create(status="paused")
     place.settled(place.send(), "pending")
     assert place.send_form(made["id"], "/delete", name="something else").status == 422
+    wait_until(lambda: "1 delivery waits for it." in place.page(made["id"], "/settings").words, what="it to be seen")
     refused = place.send_form(made["id"], "/delete", name=place.name)
     assert refused.status == 409
-    assert "1 deliveries wait" in refused.words
+    assert "1 delivery waits" in refused.words
     gone = place.send_form(made["id"], "/delete", name=place.name, discard="yes")
     assert gone.location == "/settings/destinations"
     assert place.console.get(f"/settings/destinations/{made['id']}").status == 404

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 from tests.console.client import Console
 from tests.console.place import Place
 from tests.harness import wait_until
@@ -62,6 +65,14 @@ def test_what_was_delivered_and_what_failed_stands_in_the_overview(place: Place)
     page = place.page(made["id"])
     assert f'href="/dead-letters?destination_id={made["id"]}"' in page.text
     assert '"label": "4xx"' in page.text
+    wanted = re.search(
+        r'"/(deliveries\?[^"]+T\d\d:00:00[^"]+state=delivered)"', page.text
+    )  # it counts hours of the clock
+    assert wanted
+    place.receiver.script(place.path, Answer(200))
+    assert place.api.post(f"/v1/destinations/{made['id']}/test", {"event": place.event()}).body["state"] == "delivered"
+    rows = place.console.get("/" + html.unescape(wanted[1])).text
+    assert rows.count('id="row-dlv_') == 1
     for window in ("1h", "7d"):
         assert place.console.get(f"{LIST}/{made['id']}", window=window).status == 200
 

@@ -154,7 +154,8 @@ def test_headers_that_are_not_json_are_shown_at_their_place_and_nothing_is_lost(
 @pytest.mark.parametrize(
     "field, value, said",
     [
-        ("name", "", "1 to 200 characters"),
+        ("name", "", "1 to 200 printable characters"),
+        ("name", "a\u202eb", "1 to 200 printable characters"),
         ("url", "", "Say where to send"),
         ("url", "ftp://receiver.test", "ftp"),
         ("headers", '{"Host": "x"}', "Host"),

@@ -109,3 +109,9 @@ def decode_config(config: DestinationConfig) -> DestinationConfig:
     draft = decode_json(encode_json(config))
     draft["signing"] = {"scheme": "standard-webhooks", "secret": "x"}
     return draft_config(read_draft(encode_json(draft)), signed=True)
+
+
+@pytest.mark.parametrize("jitter", ["200", "-1", "1e9"])
+def test_a_jitter_that_is_none_is_told_in_percent_as_it_was_typed(jitter: str) -> None:
+    problem = read(values_of(RICH) | {"jitter": jitter}, None).problems["jitter"].text
+    assert problem.endswith("% is no jitter: expected 0 to 100 % of the wait.")

@@ -23,7 +23,7 @@ LIST = "/events"
 def found(page: Page) -> list[str]:
     """The ids of the events that a list shows, in its order."""
     assert page.status == 200, page.words
-    return re.findall(r'<span class="meta mono clip">([^<]*)</span>', page.text)
+    return re.findall(r'<span class="meta mono clip" title="[^"]*">([^<]*)</span>', page.text)
 
 
 def branch(page: Page, name: str) -> str:

@@ -140,6 +140,36 @@ def test_signing_in_never_leads_elsewhere(stranger: Console, elsewhere: str) -> 
     assert stranger.get("/sign-in", next=elsewhere).location == "/"
 
 
+@pytest.mark.parametrize(
+    "host,query",
+    [("{here}", "?return=/x"), ("https://evil.example", ""), ("http://[", ""), ("{here}//evil.example", "")],
+)
+def test_a_form_of_an_ended_session_leads_through_signing_in_to_its_page(
+    stranger: Console, host: str, query: str
+) -> None:
+    stranger.sign_in()
+    referer = host.format(here=stranger.url) + "/settings/secrets" + query
+    tab = Console(stranger.url, stranger.cookies, headers={"Referer": referer})
+    token = tab.csrf()
+    stranger.post("/sign-out")
+    led = tab.post("/settings/secrets", {"name": "x", "value": "y"}, token=token)
+    assert led.status == 303
+    assert led.location == ("/sign-in?next=/settings/secrets%3Freturn%3D/x" if query else "/sign-in")
+    htmx = tab.post("/settings/secrets", {"name": "x", "value": "y"}, token=token, htmx=True)
+    assert (htmx.status, htmx.location) == (401, "/sign-in")
+
+
+def test_a_form_of_the_session_before_says_so_and_leads_to_its_page(stranger: Console) -> None:
+    stranger.sign_in()
+    token = stranger.csrf()
+    stranger.sign_in()
+    tab = Console(stranger.url, stranger.cookies, headers={"Referer": f"{stranger.url}/settings/secrets"})
+    page = tab.post("/settings/secrets", {"name": "x", "value": "y"}, token=token)
+    assert page.status == 403
+    assert "you have signed in anew" in page.words
+    assert re.search(r'href="/settings/secrets">Back to the page', page.text)
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/sign-out-everywhere", "/settings/secrets"])
 @pytest.mark.parametrize("token", ["", "f" * 128])
 def test_a_form_without_the_right_token_is_refused(own_server: ServerProcess, path: str, token: str) -> None:

@@ -231,3 +231,45 @@ def counts(console: Console) -> dict[str, int]:
     pattern = r'<span class="meta">(\w+)</span>\s*<span class="stat-number">([^<]+)</span>'
     found = re.findall(pattern, console.get("/settings/sources").text)
     return {label: int(number.replace("\N{NARROW NO-BREAK SPACE}", "")) for label, number in found}
+
+
+# What no form may be
+
+
+@pytest.mark.parametrize("path", ["/settings/consent", "/settings/secrets"])
+def test_a_form_that_is_too_large_is_told_the_limit_with_a_way_back(console: Console, path: str) -> None:
+    form = {"name": "large", "event": "x" * 1_100_000, "value": "x"}
+    here = Console(console.url, console.cookies, headers={"Referer": f"{console.url}{path}?return=/audit"})
+    page = here.post(path, form)
+    assert page.status == 413
+    assert "The server takes at most 1.0 MiB at once" in page.words
+    assert f'href="{path}?return=/audit"' in page.text
+    assert 'class="rail"' in page.text
+
+
+@pytest.mark.parametrize(
+    "path,page",
+    [
+        ("/audiences/x/rule", "/audiences/x"),
+        ("/audiences/x/members/remove", "/audiences/x"),
+        ("/settings/workspace/rules", "/settings/workspace"),
+        ("/settings/workspace/people/x/remove", "/settings/workspace"),
+        ("/settings/sources/x/rotate-key", "/settings/sources/x"),
+        ("/settings/destinations/%C3%A9/delete", "/settings/destinations/%C3%A9"),
+        ("//settings/destinations/x/delete", "/"),
+        ("/settings/destinations/x/delete", "/settings/destinations/x"),
+        ("/dead-letters/discard", "/dead-letters"),
+        ("/sign-out", "/"),
+    ],
+)
+def test_the_address_of_a_form_opened_as_a_page_leads_to_the_page_above(console: Console, path: str, page: str) -> None:
+    led = console.get(path)
+    assert led.status == 303
+    assert led.location == page
+
+
+@pytest.mark.parametrize("path", ["/events", "/deliveries", "/settings/destinations", "/audit"])
+def test_searches_of_one_page_are_told_apart(console: Console, path: str) -> None:
+    searches = re.findall(r'role="search"(?: aria-label="([^"]*)")?', console.get(path).text)
+    assert searches[0] == "Find an event"
+    assert len(searches) == len(set(searches))

@@ -140,7 +140,8 @@ def test_settings_are_saved_and_what_is_wrong_stands_at_its_field(
     create(console, name, "shopify")
     path = f"{SOURCES}/{id_of(console_api, name)}"
     saved = console.post(path, {"name": name, "topics": "orders/paid = purchase\n\n orders/cancelled=order_cancelled "})
-    assert saved.location == path
+    assert saved.location == f"{path}?saved=settings#settings"
+    assert "The settings are saved." in console.follow(saved).words
     assert source(console_api, name)["settings"] == {
         "topics": {"orders/paid": "purchase", "orders/cancelled": "order_cancelled"}
     }
@@ -212,7 +213,8 @@ def test_a_secret_is_replaced_by_the_senders(console: Console, console_api: Api,
     wrong = console.post(f"{path}/rotate-key", {"secret": "short"})
     assert wrong.status == 422
     assert "A secret has 8 to 500 printable characters." in wrong.errors
-    assert console.post(f"{path}/rotate-key", {"secret": "signed-at-shopify"}).location == path
+    replaced = console.post(f"{path}/rotate-key", {"secret": "signed-at-shopify"})
+    assert "The new secret holds from now on." in console.follow(replaced).words
     assert source(console_api, name)["key_hint"].endswith("pify")
 
 

@@ -78,7 +78,11 @@ def test_audiences_that_are_off_are_told_where_they_are_kept(console: Console) -
         ("event_names", '{"a": "b", "b": "a"}', "leads in a circle"),
         ("event_names", '{"a": 3}', "got `int`"),
         ("consent_defaults", '{"Atlantis": {"ads": "denied"}}', "At /Atlantis: 'Atlantis' is no region"),
-        ("consent_defaults", '{"EEA": {"ads": "perhaps"}}', "'perhaps'"),
+        (
+            "consent_defaults",
+            '{"EEA": {"ads": "perhaps"}}',
+            "At /EEA/ads: 'perhaps' is no state: expected granted or denied",
+        ),
         ("consent_defaults", "no", "This is not JSON"),
     ],
 )
@@ -97,3 +101,18 @@ def test_an_empty_field_is_no_rule(console: Console, console_api: Api) -> None:
     console.post("/settings/workspace/rules", FORM | {"event_names": " ", "consent_defaults": ""})
     assert rules_of(console_api)["event_names"] == {}
     assert rules_of(console_api)["consent_defaults"] == {}
+
+
+def test_a_form_from_before_somebody_elses_save_undoes_nothing_and_keeps_what_was_typed(
+    console: Console, console_api: Api
+) -> None:
+    stale = FORM | console.get("/settings/workspace").hidden("seen")
+    console.post("/settings/workspace/rules", stale | {"drop_pii": "yes"})
+    page = console.post("/settings/workspace/rules", stale | {"default_region": "AT"})
+    assert page.status == 409
+    assert "Somebody else saved the rules meanwhile" in page.words
+    assert 'value="AT"' in page.text
+    assert rules_of(console_api)["drop_pii"] is True
+    assert console.post("/settings/workspace/rules", stale | page.hidden("seen")).status == 409
+    fresh = console.get("/settings/workspace").hidden("seen")
+    assert console.post("/settings/workspace/rules", stale | fresh).status == 303

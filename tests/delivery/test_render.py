@@ -241,6 +241,12 @@ def test_any_event_id_can_stand_in_its_header_and_be_read_back(event_id: str) ->
 # What is refused when a destination is saved
 
 
+@pytest.mark.parametrize("port", ["99999", "0", "http", "8O"])
+def test_a_port_that_is_none_is_named(port: str) -> None:
+    with pytest.raises(Invalid, match=f"the port of the URL is '{port}': expected 1 to 65535"):
+        renderer(url=f"https://receiver.test:{port}/in")
+
+
 @pytest.mark.parametrize(
     "transport, code, place",
     [

@@ -41,7 +41,7 @@ def test_a_short_list_repeats_its_last_delay(attempts: int, backoff: Any, expect
 @pytest.mark.parametrize(
     "retry, place, word",
     [
-        (Retry(attempts=-1), "/retry/attempts", "-1"),
+        (Retry(attempts=-1), "/retry/attempts", "-1 is no number of retries: expected 0 to 100"),
         (Retry(attempts=101), "/retry/attempts", "101"),
         (Retry(jitter=-0.1), "/retry/jitter", "-0.1"),
         (Retry(jitter=1.1), "/retry/jitter", "1.1"),

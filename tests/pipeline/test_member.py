@@ -98,6 +98,11 @@ def test_of_many_errors_the_first_are_told_and_all_are_counted() -> None:
     assert (len(found.errors), found.wrong) == (MAX_ERRORS, MAX_ERRORS + 5)
 
 
+def test_nothing_is_called_empty() -> None:
+    with pytest.raises(Invalid, match="external_id is empty"):
+        member_key({"external_id": ""})
+
+
 @pytest.mark.parametrize("text", ["", "\n", "name\nJane\n", "u_1\nu_2\n", '"external_id\nu_1'])
 def test_a_file_without_a_header_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="expected one of external_id, email_hash, email"):

@@ -35,6 +35,15 @@ async def test_an_audience_comes_back_as_it_was_put_and_keeps_its_first_time(sto
     ]
 
 
+async def test_a_rule_is_replaced_only_where_it_is_the_one_that_was_seen(store: AudienceStore) -> None:
+    await store.put(audience("big", rule={"platform": "web"}))
+    newer = audience("big", rule={"platform": "ios"}, updated_at=NOW + 9)
+    assert not await store.replace_rule(newer, seen=NOW - 1)
+    assert not await store.replace_rule(audience("gone", rule={}), seen=NOW)
+    assert await store.replace_rule(newer, seen=NOW)
+    assert await store.of(WORKSPACE) == [newer]
+
+
 async def test_members_are_added_once_and_removed_and_paged_in_order(store: AudienceStore) -> None:
     await store.put(audience())
     assert await store.add_members(WORKSPACE, "vip", ["id:b", "id:a", "email:x", "id:b"], now=NOW) == 3

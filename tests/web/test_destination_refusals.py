@@ -140,6 +140,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"template": '{"a": "{{#if event_name}}"}'}, "invalid_template", "/template"),
     ({"template": '{"a": "{{/if}}"}'}, "invalid_template", "/template"),
     ({"template": '{"a": {{nohelper event_name}}}'}, "invalid_template", "/template"),
+    ({"name": "a\u202eb"}, "invalid_name", "/name"),
 ]
 
 

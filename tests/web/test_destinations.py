@@ -233,7 +233,7 @@ def test_a_draft_gets_no_events_until_it_goes_live(api: Api, site: Site) -> None
 def test_a_destination_with_waiting_deliveries_is_deleted_only_when_told_so(api: Api, site: Site) -> None:
     path = f"/v1/destinations/{site.create(status='paused')['id']}"
     event_id = site.send()
-    problem(api.delete(path), 409, "deliveries_waiting", says="1 deliveries wait")
+    problem(api.delete(path), 409, "deliveries_waiting", says="1 delivery waits")
     assert ok(api.get(path))["status"] == "paused"
     assert ok(api.delete(f"{path}?deliveries=discard")) == {"id": path.rpartition("/")[2], "discarded": 1}
     delivery = site.delivery(event_id)

@@ -234,6 +234,9 @@ def _compile_url(url: str, on_missing: OnMissing) -> Part:
     with at("transport", "url"):
         origin = _LITERAL_ORIGIN.match(url)
         if origin is None or not _has_host(origin[0]):
+            host, _, port = origin[0].rpartition(":") if origin else ("", "", "")
+            if host and _has_host(host):
+                raise _bad_url(f"the port of the URL is {port[:20]!r}: expected 1 to 65535")
             raise _bad_url(
                 f"{url!r} is not a usable URL: expected http:// or https:// and a host, both without templates"
             )

@@ -33,7 +33,7 @@ def compile_policy(retry: Retry) -> RetryPolicy:
     jitter outside 0 to 1.
     """
     if not 0 <= retry.attempts <= MAX_ATTEMPTS:
-        raise _refused(f"{retry.attempts} attempts: expected 0 to {MAX_ATTEMPTS} retries", "attempts")
+        raise _refused(f"{retry.attempts} is no number of retries: expected 0 to {MAX_ATTEMPTS}", "attempts")
     if not 0 <= retry.jitter <= 1:
         raise _refused(f"{retry.jitter} is no jitter: expected a share of the delay, 0 to 1", "jitter")
     delays = _delays(retry.backoff)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from tracklayer.catalog import Catalog
-from tracklayer.errors import Conflict, Invalid, NotFound, at
+from tracklayer.errors import Conflict, Invalid, NotFound, PreconditionFailed, at
 from tracklayer.flow.enriching import Enriching
 from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.facts import fact_keys, member_keys
@@ -67,8 +67,20 @@ class Audiences:
         found = await self._audience(workspace_id, name)
         return found, await self._store.count(workspace_id, name) if found.rule is None else None
 
-    async def put(self, workspace_id: str, name: str, rule: Mapping[str, Json] | None, *, author: str) -> Audience:
-        """Make an audience, or replace its rule; None: it is a list. A rule does not become a list, nor the reverse."""
+    async def put(
+        self,
+        workspace_id: str,
+        name: str,
+        rule: Mapping[str, Json] | None,
+        *,
+        author: str,
+        seen: float | None = None,
+    ) -> Audience:
+        """Make an audience, or replace its rule; None: it is a list. A rule does not become a list, nor the reverse.
+
+        `seen` is the `updated_at` that the caller started from, None where it does not say; raises `PreconditionFailed`
+        where that is no longer it.
+        """
         if not _NAME.fullmatch(name):
             raise Invalid(
                 f"{name[:100]!r} is not a name for an audience: expected letters, digits, _ . and -, at most 100",
@@ -92,7 +104,10 @@ class Audiences:
             created_at=before.created_at if before else now,
             updated_at=now,
         )
-        await self._store.put(saved)
+        if seen is None:
+            await self._store.put(saved)
+        elif not await self._store.replace_rule(saved, seen=seen):
+            raise PreconditionFailed(f"somebody else saved the rule of {name} meanwhile")
         await self._catalog.reload(workspace_id)
         detail: dict[str, Json] = {"kind": "list" if rule is None else "rule", "replaced": before is not None}
         await self._audit.record(workspace_id, actor=author, action="audience.saved", target=name, detail=detail)

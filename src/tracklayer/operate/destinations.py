@@ -249,9 +249,9 @@ class Destinations:
         _expect(current, seen)
         waiting = next((each.depth for each in await self._queue.backlog() if each.destination_id == destination_id), 0)
         if waiting and not discard:
+            waits = "1 delivery waits" if waiting == 1 else f"{waiting} deliveries wait"
             raise Conflict(
-                f"{waiting} deliveries wait for this destination: deliver them first, "
-                "or delete with ?deliveries=discard",
+                f"{waits} for this destination: deliver first, or delete with ?deliveries=discard",
                 code="deliveries_waiting",
             )
 

@@ -22,6 +22,7 @@ from tracklayer.model.destination import (
     Transport,
 )
 from tracklayer.model.event import Json, decode_json, encode_json
+from tracklayer.operate.names import checked_name
 
 
 class SigningDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,7 +81,11 @@ def merge_draft(current: dict[str, Json], patch: dict[str, Json]) -> Destination
 
 
 def draft_config(draft: DestinationDraft, *, signed: bool) -> DestinationConfig:
-    """The configuration that a draft asks for; `signed`: a signing secret is, or will be, there."""
+    """The configuration that a draft asks for; `signed`: a signing secret is, or will be, there.
+
+    Raises `Invalid` for a name that is none, which compiling lets pass: what is stored already must load.
+    """
+    checked_name(draft.name)
     signing = draft.signing if isinstance(draft.signing, SigningDraft) else None
     return DestinationConfig(
         name=draft.name,

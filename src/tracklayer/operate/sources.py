@@ -12,13 +12,13 @@ from typing import Any, TypeAlias, get_args
 
 import msgspec
 
-from tracklayer.catalog import NAME_LIMIT
 from tracklayer.decoding import decode_as
 from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, NotFound, at
 from tracklayer.identity import IdFactory
 from tracklayer.model.event import Json, encode_json
 from tracklayer.operate.audit import Audit
+from tracklayer.operate.names import checked_name
 from tracklayer.operate.source_counting import DAY, SourceCounting
 from tracklayer.ports import Clock
 from tracklayer.sources.segment import SegmentSettings
@@ -143,7 +143,7 @@ class Sources:
             id=source_id,
             workspace_id=workspace_id,
             type=kind,
-            name=_checked_name(name),
+            name=checked_name(name),
             enabled=True,
             settings=_checked_settings(kind, settings),
             created_at=now,
@@ -172,7 +172,7 @@ class Sources:
         record = self.get(workspace_id, source_id).record
         changed: dict[str, Any] = {}
         if name is not None:
-            changed["name"] = _checked_name(name)
+            changed["name"] = checked_name(name)
         if enabled is not None:
             changed["enabled"] = enabled
         if settings is not None:
@@ -261,14 +261,6 @@ def _checked_type(kind: str) -> SourceType:
         code="unknown_type",
         pointer="/type",
     )
-
-
-def _checked_name(name: str) -> str:
-    if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
-        raise Invalid(
-            f"the name must have 1 to {NAME_LIMIT} printable characters", code="invalid_name", pointer="/name"
-        )
-    return name.strip()
 
 
 def _checked_settings(kind: SourceType, given: dict[str, Json]) -> dict[str, Json]:

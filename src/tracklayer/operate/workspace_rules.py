@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 
 from tracklayer.catalog import Catalog
 from tracklayer.decoding import decode_as
-from tracklayer.errors import Invalid, at, pointer
+from tracklayer.errors import Invalid, PreconditionFailed, at, pointer
 from tracklayer.model.event import Json, encode_json
 from tracklayer.model.phone import is_region
 from tracklayer.model.records import Workspace
@@ -22,6 +23,7 @@ from tracklayer.store import RulesStore
 MOST_NAMES = 1_000  # aliases of one workspace
 MOST_REGIONS = 300  # with consent defaults, and of each as many categories
 
+_NO_MEMBER = "Invalid enum value "  # as msgspec says it
 _SUBDIVISION = re.compile("([A-Z]{2})-[A-Z0-9]{1,3}")  # ISO 3166-2: "US-CA"
 
 
@@ -42,15 +44,22 @@ class Workspaces:
         """The rules in force."""
         return self._catalog.tenant(workspace_id).rules
 
-    async def save_rules(self, workspace_id: str, rules: Mapping[str, Json], author: str) -> WorkspaceRules:
+    async def save_rules(
+        self, workspace_id: str, rules: Mapping[str, Json], author: str, *, seen: str | None = None
+    ) -> WorkspaceRules:
         """Replace all rules by `rules`, the JSON of a `WorkspaceRules`; what it leaves out is as from the start.
 
-        They hold for events from now on; what is stored stays as it is. Raises `Invalid`, its pointer into `rules`.
+        They hold for events from now on; what is stored stays as it is. Raises `Invalid`, its pointer into `rules`, and
+        `PreconditionFailed` where others are in force than those whose mark (`mark_of`) is `seen`.
         """
         saved = read_rules(rules)
         before = self.rules(workspace_id)
-        await self._store.put(workspace_id, saved, now=self._clock.now())
+        is_seen = seen in (None, mark_of(before)) and await self._store.put(
+            workspace_id, saved, now=self._clock.now(), seen=None if seen is None else before
+        )
         tenant = await self._catalog.reload(workspace_id)
+        if not is_seen:
+            raise PreconditionFailed("somebody else saved the rules meanwhile")
         changed: list[Json] = [
             name for name in saved.__struct_fields__ if getattr(saved, name) != getattr(before, name)
         ]
@@ -64,9 +73,22 @@ class Workspaces:
         return tenant.rules
 
 
+def mark_of(rules: WorkspaceRules) -> str:
+    """What tells these rules from others."""
+    return hashlib.sha256(encode_json(rules)).hexdigest()
+
+
 def read_rules(rules: Mapping[str, Json]) -> WorkspaceRules:
     """The rules that a JSON object says. Raises `Invalid` with a pointer into it."""
-    found = decode_as(encode_json(rules), WorkspaceRules)
+    try:
+        found = decode_as(encode_json(rules), WorkspaceRules)
+    except Invalid as error:
+        state = error.detail.removeprefix(_NO_MEMBER)  # of consent: the rules have no other enumeration
+        if state == error.detail:
+            raise
+        raise Invalid(
+            f"{state} is no state: expected granted or denied", code=error.code, pointer=error.pointer
+        ) from error
     if not is_region(found.default_region):
         raise Invalid(
             f"{found.default_region[:40]!r} has no phone numbers: expected an ISO 3166-1 alpha-2 code such as US",

@@ -134,7 +134,9 @@ def _members_of(row: _Row, columns: Mapping[str, int]) -> list[str]:
 
 
 def _key(name: str, text: str) -> str:
-    if not 0 < len(text) <= LONGEST:
+    if not text:
+        raise Invalid(f"{name} is empty: expected 1 to {LONGEST} characters")
+    if len(text) > LONGEST:
         raise Invalid(f"{name} has {len(text)} characters: expected 1 to {LONGEST}")
     return BY_ID + text if name == "external_id" else BY_EMAIL + _email_hash(name, text)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, delete, func, select
+from sqlalchemy import Connection, RowMapping, delete, func, select, update
 
 from tracklayer.errors import NotFound
 from tracklayer.model.event import decode_json, encode_json
@@ -44,6 +44,13 @@ class AudienceStore:
         changed = {name: statement.excluded[name] for name in ("rule", "updated_at")}
         statement = statement.on_conflict_do_update(index_elements=["workspace_id", "name"], set_=changed)
         await self._database.write(lambda connection: connection.execute(statement))
+
+    async def replace_rule(self, audience: Audience, *, seen: float) -> bool:
+        """Store another rule, where the audience is as it was saved at `seen`: False where it is not, or is gone."""
+        of = (audiences.c.workspace_id == audience.workspace_id, audiences.c.name == audience.name)
+        changed = {"rule": encode_json(audience.rule), "updated_at": audience.updated_at}
+        statement = update(audiences).where(*of, audiences.c.updated_at == seen).values(changed)
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount == 1)
 
     async def remove(self, workspace_id: str, name: str) -> None:
         """Forget an audience and its members, in steps, the audience itself with the last of them."""

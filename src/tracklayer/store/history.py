@@ -57,6 +57,7 @@ class StoredDelivery(msgspec.Struct, frozen=True, kw_only=True):
 class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which deliveries; None is any. `since` and `until` bound the time of acceptance, `until` not included.
 
+    `as_of` leaves out what has changed since that moment, such as what died later.
     `event_id` is the newest event of that id; where `state` is dead, every event that has come under it.
     """
 
@@ -69,6 +70,7 @@ class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     code: int | None = None
     since: float | None = None
     until: float | None = None
+    as_of: float | None = None
     test: bool | None = None
     ids: tuple[str, ...] | None = None
 
@@ -236,6 +238,8 @@ def delivery_conditions(workspace_id: str, wanted: DeliveryFilter) -> list[Colum
         conditions += [column.created_at >= wanted.since, column.id >= first_id("dlv", wanted.since - LAG)]
     if wanted.until is not None:
         conditions += [column.created_at < wanted.until, column.id < first_id("dlv", wanted.until + LAG)]
+    if wanted.as_of is not None:
+        conditions.append(column.updated_at <= wanted.as_of)
     if wanted.test is not None:
         conditions.append(column.test.is_(wanted.test))
     if wanted.ids is not None:

@@ -12,7 +12,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.connection import ASGIConnection
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
@@ -22,11 +22,13 @@ from tracklayer.service import Service
 from tracklayer.web.console.access import secure_headers
 from tracklayer.web.console.forgery import from_our_page
 from tracklayer.web.console.pages.registry import PAGES
-from tracklayer.web.console.rendering import Renderer, is_fragment, render
+from tracklayer.web.console.rendering import Renderer, came_from, count_dead_letters, inside, is_fragment, render, see
+from tracklayer.web.console.words import size
 from tracklayer.web.problems import status_of
 
 FOREVER = 365 * 86_400  # seconds; the names of static files carry a hash of what is in them
 
+_READING = ("GET", "HEAD")
 _BUILT = re.compile(r"/?[A-Za-z0-9_-]{1,100}\.[a-z]{1,8}")
 
 log = structlog.get_logger("tracklayer.console")
@@ -49,7 +51,7 @@ def create_console(service: Service) -> Litestar:
         dependencies={"service": Provide(lambda: service, sync_to_thread=False, use_cache=True)},
         signature_types=[Service],
         guards=[from_our_page],
-        before_request=count_dead_letters,
+        before_request=count_for_the_rail,
         after_request=secure_headers,
         exception_handlers={TrackLayerError: on_error, HTTPException: on_http_exception, Exception: on_crash},
         request_max_body_size=service.settings.request_limit,
@@ -71,12 +73,10 @@ async def named_as_built(connection: ASGIConnection[Any, Any, Any, Any], _handle
         raise NotFoundException
 
 
-async def count_dead_letters(request: AnyRequest) -> None:
-    """What the rail shows beside "Dead letters"; a fragment has no rail."""
-    found = request.scope.get("auth")
-    if found is not None and not is_fragment(request):
-        service: Service = request.app.state.service
-        request.scope["state"]["dead_letters"] = (await service.health.totals(found.workspace_id)).dead
+async def count_for_the_rail(request: AnyRequest) -> None:
+    """A fragment has no rail."""
+    if request.scope.get("auth") is not None and not is_fragment(request):
+        await count_dead_letters(request)
 
 
 def on_error(request: AnyRequest, error: TrackLayerError) -> Response[Any]:
@@ -87,11 +87,22 @@ def on_error(request: AnyRequest, error: TrackLayerError) -> Response[Any]:
 
 
 def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """One of the framework's."""
+    """One of the framework's; the address of a form, opened as a page, leads to the page above it."""
+    if error.status_code == 405 and request.method in _READING and not _is_page(request, request.url.path):
+        above = request.url.path.rstrip("/")
+        while not _is_page(request, above := above.rpartition("/")[0] or "/"):
+            pass
+        return secure_headers(see(request, inside(quote(above))))
     if error.status_code == 404:
         detail = f"There is no page {request.url.path[:200]}."
     elif error.status_code == 403:
-        detail = "This form is no longer good: it came from another window, or cookies are off. Load the page again."
+        detail = (
+            "This form is no longer good: you have signed in anew since it was loaded, it came from another site, or "
+            "cookies are off. Load its page again."
+        )
+    elif error.status_code == 413:
+        limit = size(request.app.state.service.settings.request_limit)
+        detail = f"The server takes at most {limit} at once: send a large file in parts, or a shorter text."
     else:
         detail = error.detail
     return _failure(request, error.status_code, detail)
@@ -107,15 +118,24 @@ def on_crash(request: AnyRequest, error: Exception) -> Response[Any]:
 def _failure(request: AnyRequest, status: int, detail: str) -> Response[Any]:
     if is_fragment(request):
         return secure_headers(render(request, "error_fragment.html", status=status, detail=detail))
-    return secure_headers(render(request, "error.html", status=status, code=status, detail=detail))
+    back = came_from(request) if request.method == "POST" else ""
+    return secure_headers(render(request, "error.html", status=status, code=status, detail=detail, back=back))
+
+
+def _is_page(request: AnyRequest, path: str) -> bool:
+    try:
+        request.app.asgi_router.handle_routing(path=path, method="GET")
+    except (NotFoundException, MethodNotAllowedException):
+        return False
+    return True
 
 
 def _sign_in_first(request: AnyRequest) -> Response[Any]:
-    wanted = request.url.path if request.method == "GET" and not is_fragment(request) else ""
-    query = f"?{request.url.query}" if wanted and request.url.query else ""
-    path = "/sign-in" + (f"?next={quote(wanted + query, safe='/')}" if wanted not in ("", "/") else "")
     if is_fragment(request):
-        return secure_headers(Response("", status_code=401, headers={"HX-Redirect": path}))
+        return secure_headers(Response("", status_code=401, headers={"HX-Redirect": "/sign-in"}))
     if request.headers.get("accept") == "text/event-stream":  # a script asks, which would take a page for a fault
         return secure_headers(Response("", status_code=401))
+    asked = f"{request.url.path}?{request.url.query}".removesuffix("?")
+    wanted = asked if request.method == "GET" else came_from(request)
+    path = "/sign-in" + (f"?next={quote(wanted, safe='/')}" if wanted not in ("", "/") else "")
     return secure_headers(Response("", status_code=303, headers={"Location": path}))

@@ -20,7 +20,7 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 
 from tracklayer.service import Service
-from tracklayer.web.console.access import SESSION_COOKIE, is_secure
+from tracklayer.web.console.access import SESSION_COOKIE, is_secure, signed_in
 
 BROWSER_COOKIE = "tl_csrf"
 HEADER = "x-csrf-token"
@@ -34,10 +34,15 @@ _BROWSER = re.compile(r"[0-9a-f]{64}")
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
-async def from_our_page(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
-    """A guard that lets nothing be changed but by a form or a script of ours. Raises `PermissionDeniedException`."""
+async def from_our_page(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """A guard that lets nothing be changed but by a form or a script of ours. Raises `PermissionDeniedException`.
+
+    Who must be signed in and is not, or no longer, is told so first (`Unauthorized`): their token is not good either.
+    """
     if not isinstance(connection, Request) or connection.method in _READING:
         return
+    if signed_in in handler.resolve_guards():
+        await signed_in(connection, handler)
     browser, given = _browser(connection), await _given(connection)
     comes_from = connection.headers.get("sec-fetch-site", "same-origin")
     if browser is None or comes_from not in _OURS:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import jinja2
 import msgspec
@@ -16,8 +17,9 @@ from litestar import Request, Response
 from litestar.enums import MediaType
 
 from tracklayer import __version__
+from tracklayer.service import Service
 from tracklayer.web.console import words
-from tracklayer.web.console.access import Visitor, policy
+from tracklayer.web.console.access import Visitor, policy, visitor
 from tracklayer.web.console.forgery import form_token
 from tracklayer.web.console.sparkline import bars
 
@@ -129,6 +131,12 @@ def render(
     return Response(text, status_code=status, media_type=MediaType.HTML, headers=sent, cookies=cookies)
 
 
+async def count_dead_letters(request: Request[Any, Any, Any]) -> None:
+    """Have `render` know what the rail shows: for pages, and for answers to what makes it another number."""
+    service: Service = request.app.state.service
+    request.scope["state"]["dead_letters"] = (await service.health.totals(visitor(request).workspace_id)).dead
+
+
 def is_fragment(request: Request[Any, Any, Any]) -> bool:
     """Whether htmx asks, so that a part of the page will do (a page restored from its history wants the whole)."""
     return request.headers.get("hx-request") == "true" and request.headers.get("hx-history-restore-request") != "true"
@@ -152,6 +160,18 @@ def inside(path: str, otherwise: str = "/") -> str:
     Browsers read a backslash as a slash, and leave out tabs and line ends: `/<tab>/host` leads to that host.
     """
     return path if _INSIDE.fullmatch(path) else otherwise
+
+
+def came_from(request: Request[Any, Any, Any]) -> str:
+    """The page of ours that a form stood on, as the browser tells; empty where it tells none."""
+    try:
+        told = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return ""
+    public_url: str = request.app.state.service.settings.public_url
+    if told.netloc not in (request.url.netloc, urlsplit(public_url).netloc):
+        return ""
+    return inside(f"{told.path}?{told.query}".removesuffix("?"), "")
 
 
 _INSIDE = re.compile(r"/(?![/\\])[!-~]*")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
 
-from tracklayer.errors import Conflict, Invalid, NotFound, TrackLayerError, at
+from tracklayer.errors import Conflict, Invalid, NotFound, PreconditionFailed, TrackLayerError, at
 from tracklayer.model.event import Json
 from tracklayer.model.facts import BY_EMAIL, BY_ID
 from tracklayer.operate.as_told import without_added_audiences
@@ -16,7 +17,7 @@ from tracklayer.operate.audiences import Belonging
 from tracklayer.pipeline.member import LineError, member_fields, member_key
 from tracklayer.service import Service
 from tracklayer.web.console.access import signed_in, visitor
-from tracklayer.web.console.pages.forms import placed_problems_of, problems_of, read_object
+from tracklayer.web.console.pages.forms import number_seen, placed_problems_of, problems_of, read_object
 from tracklayer.web.console.pages.members_upload import read_upload
 from tracklayer.web.console.rendering import render, see
 from tracklayer.web.console.words import count
@@ -27,6 +28,11 @@ AnyRequest = Request[Any, Any, Any]
 SHOWN = 50  # members of a page
 OFFERED = 50  # recent events that can be tried
 
+_DONE = {
+    "added": "is on the list now.",
+    "known": "was on the list already.",
+    "removed": "is no longer on the list.",
+}
 _NUMBER = re.compile("[0-9]{1,9}")
 
 
@@ -62,7 +68,11 @@ class AudiencePages(Controller):
         try:
             if any(known.name == name for known, _ in await service.audiences.all(who.workspace_id)):
                 raise Conflict(f"there is an audience {name} already", pointer="/name")
-            rule = None if values.get("kind") == "list" else _rule(values.get("rule", ""))
+            rule = None
+            if values.get("kind") != "list":
+                rule = _rule(values.get("rule", ""))
+            elif values.get("rule", "").strip():
+                raise Invalid("a list has no rule: leave it empty, or let the rule decide", pointer="/rule")
             await service.audiences.put(who.workspace_id, name, rule, author=who.name)
         except (Invalid, Conflict) as error:
             if error.code == "invalid_name":  # the API has the name in its path, and so no pointer
@@ -81,9 +91,17 @@ class AudiencePages(Controller):
         who, values = visitor(request), await _values(request)
         await service.audiences.get(who.workspace_id, name)
         try:
-            await service.audiences.put(who.workspace_id, name, _rule(values.get("rule", "")), author=who.name)
+            await service.audiences.put(
+                who.workspace_id,
+                name,
+                _rule(values.get("rule", "")),
+                author=who.name,
+                seen=number_seen(values, "seen"),
+            )
         except Invalid as error:
             return await _one(request, service, name, Given("rule", values, placed_problems_of(error), 422))
+        except PreconditionFailed:
+            return await _one(request, service, name, Given("rule", values, status=409))
         return see(request, f"/audiences/{name}?saved=rule")
 
     @post("/{name:str}/members", status_code=200)
@@ -92,22 +110,23 @@ class AudiencePages(Controller):
         who, values = visitor(request), await _values(request)
         column = "email" if values.get("by") == "email" else "external_id"
         try:
-            key = member_key({column: values.get("member", "").strip()})
+            member = values.get("member", "").strip()
+            if not member:
+                raise Invalid("say who is to be on the list", pointer=f"/{column}")
+            key = member_key({column: member})
         except Invalid as error:
-            return await _one(
-                request, service, name, Given("member", values, {"member": problems_of(error)[column]}, 422)
-            )
-        await service.audiences.change_members(who.workspace_id, name, add=[key], author=who.name)
-        return see(request, f"/audiences/{name}")
+            given = Given("member", values, {"member": problems_of(error)[column]}, 422)
+            return await _one(request, service, name, given, values.get("after", ""))
+        came, _ = await service.audiences.change_members(who.workspace_id, name, add=[key], author=who.name)
+        return see(request, _page_of(name, values, {"added" if came else "known": key}))
 
     @post("/{name:str}/members/remove", status_code=200)
     async def take_off(self, request: AnyRequest, service: Service, name: str) -> Response[str]:
         """Take one member off the list."""
         who, values = visitor(request), await _values(request)
-        await service.audiences.change_members(
-            who.workspace_id, name, remove=[_key(values.get("key", ""))], author=who.name
-        )
-        return see(request, f"/audiences/{name}")
+        key = _key(values.get("key", ""))
+        await service.audiences.change_members(who.workspace_id, name, remove=[key], author=who.name)
+        return see(request, _page_of(name, values, {"removed": key}))
 
     @post("/{name:str}/members/csv", status_code=200)
     async def upload(self, request: AnyRequest, service: Service, name: str) -> Response[str]:
@@ -154,6 +173,8 @@ async def _tested(service: Service, workspace_id: str, name: str, values: dict[s
     user: dict[str, Json] = {field: values[field] for field in ("external_id", "email") if values.get(field)}
     if not user:
         raise Invalid("name a user, or pick an event", pointer="/external_id")
+    if email := values.get("email"):
+        member_key({"email": email})  # what is no address could be on no list
     return await service.audiences.test_user(workspace_id, name, user)
 
 
@@ -205,12 +226,22 @@ def _saved(request: AnyRequest) -> str | None:
     asked = request.query_params
     if asked.get("saved") == "rule":
         return "The new rule holds for events from now on."
+    for done, words in _DONE.items():
+        if done in asked:
+            fields = member_fields(_key(asked[done]))
+            who = fields.get("external_id") or f"The e-mail address with the SHA-256 {fields['email_hash'][:8]}…"
+            return f"{who} {words}"
     numbers = [asked.get(name, "") for name in ("came", "of", "passed")]
     if not all(_NUMBER.fullmatch(number) for number in numbers):
         return None
     came, named, passed = (int(number) for number in numbers)
     wrong = f" Wrong lines that were passed over: {count(passed)}." if passed else ""
     return f"Members in the file: {count(named)}. New on the list: {count(came)}.{wrong}"
+
+
+def _page_of(name: str, values: dict[str, str], done: dict[str, str]) -> str:
+    """The page of the list that a form stood on, which then says what was done."""
+    return f"/audiences/{name}?" + urlencode(({"after": values["after"]} if values.get("after") else {}) | done)
 
 
 def _key(text: str) -> str:

@@ -17,7 +17,7 @@ from tracklayer.web.console.pages.delivery_rows import row_facts
 from tracklayer.web.console.pages.delivery_story import Sent, shown, tell
 from tracklayer.web.console.pages.delivery_stream import open_stream
 from tracklayer.web.console.pages.forms import problems_of
-from tracklayer.web.console.rendering import is_fragment, render, see
+from tracklayer.web.console.rendering import count_dead_letters, is_fragment, render, see
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -158,7 +158,8 @@ async def _changed(request: AnyRequest, service: Service, delivery_id: str, said
     """What stands after a change; every list that shows the delivery is told to get its row anew."""
     if not is_fragment(request):
         return see(request, f"/deliveries/{delivery_id}")
-    headers = {"HX-Trigger": f"changed-{delivery_id}"}
+    await count_dead_letters(request)
+    headers = {"HX-Trigger": f"changed-{delivery_id}, dead-letters-changed"}
     return await _show(request, service, delivery_id, toast=said, headers=headers)
 
 
@@ -173,9 +174,12 @@ async def _row(
     facts = row_facts(service, workspace_id)
     if seen == facts.mark(delivery):
         return Response("", status_code=204)
+    if toast is not None:
+        await count_dead_letters(request)
     return render(
         request,
         "deliveries/row.html",
+        headers={} if toast is None else {"HX-Trigger": "dead-letters-changed"},
         row=delivery,
         facts=facts,
         is_live=seen is None,

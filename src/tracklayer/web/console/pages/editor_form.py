@@ -220,6 +220,9 @@ class _Reader:
 
     def retry(self) -> dict[str, Json]:
         jitter = self.number("jitter")
+        if jitter is not None and not 0 <= jitter <= 100:
+            self.problems["jitter"] = Problem(text=f"{jitter} % is no jitter: expected 0 to 100 % of the wait.")
+            jitter = None
         attempts = self.number("attempts")
         if isinstance(attempts, Decimal):
             self.problems["attempts"] = Problem(text=f"{attempts} is not a whole number.")

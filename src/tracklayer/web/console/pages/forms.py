@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -14,6 +15,7 @@ from tracklayer.model.event import Json, decode_json
 from tracklayer.web.console.words import sentence
 
 _DIGITS = 9  # of a version; more may not even fit its column
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def problems_of(error: TrackLayerError | None) -> dict[str, str]:
@@ -41,6 +43,12 @@ def id_drawn(form: Mapping[str, object], prefix: str) -> str | None:
     """The id that a form's page has drawn for what the form makes, so that a form that is sent twice makes one."""
     text = str(form.get("new_id", ""))
     return text if is_id(text, prefix) else None
+
+
+def number_seen(form: Mapping[str, object], field: str) -> float | None:
+    """The number that a page has put into a hidden field: a moment, a count; None where it does not say."""
+    text = str(form.get(field, ""))
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def read_json(text: str) -> Json:

@@ -86,7 +86,7 @@ class SourcePages(Controller):
             )
         except Invalid as error:
             return await _show(request, service, source_id, error=error, typed=form)
-        return see(request, f"/settings/sources/{source_id}")
+        return see(request, f"/settings/sources/{source_id}?saved=settings#settings")
 
     @post("/{source_id:str}/enable", status_code=200)
     async def enable(self, request: AnyRequest, service: Service, source_id: str) -> Response[str]:
@@ -114,7 +114,7 @@ class SourcePages(Controller):
         except (Invalid, Conflict) as error:
             return await _show(request, service, source_id, error=error)
         if key is None:
-            return see(request, f"/settings/sources/{source.id}")
+            return see(request, f"/settings/sources/{source.id}?saved=secret#secret-form")
         return await _show(request, service, source.id, key=key)
 
     @post("/{source_id:str}/delete", status_code=200)
@@ -180,6 +180,7 @@ async def _show(
         steps=steps_of(source),
         typed=_typed(source) | dict(typed or {}),
         problems=problems_of(error),
+        saved=request.query_params.get("saved"),
     )
 
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from litestar import Controller, Request, Response, get, post
 
-from tracklayer.errors import Conflict, Invalid, TrackLayerError
+from tracklayer.errors import Conflict, Invalid, PreconditionFailed, TrackLayerError
 from tracklayer.operate.people import link_path
+from tracklayer.operate.workspace_rules import mark_of
 from tracklayer.service import Service
 from tracklayer.settings import Settings, settings_table
 from tracklayer.web.console.access import origin_of, signed_in, visitor
@@ -66,12 +67,13 @@ class WorkspacePages(Controller):
     @post("/rules", status_code=200)
     async def save_rules(self, request: AnyRequest, service: Service) -> Response[str]:
         """Replace the rules."""
-        who, form = visitor(request), typed_form(await request.form())
+        who, sent = visitor(request), await request.form()
+        form, seen = typed_form(sent), str(sent.get("seen", "")) or None
         try:
-            await service.workspaces.save_rules(who.workspace_id, rules_of(form), who.name)
-        except Invalid as error:
-            return await _workspace(request, service, rules=form, rules_error=error)
-        return see(request, "/settings/workspace?saved=rules")
+            await service.workspaces.save_rules(who.workspace_id, rules_of(form), who.name, seen=seen)
+        except (Invalid, PreconditionFailed) as error:
+            return await _workspace(request, service, rules=form, seen=seen, rules_error=error)
+        return see(request, "/settings/workspace?saved=rules#rules")
 
     @post("/invitations", status_code=200)
     async def invite(self, request: AnyRequest, service: Service) -> Response[str]:
@@ -106,14 +108,17 @@ async def _workspace(
     email: str = "",
     link: Link | None = None,
     rules: RulesForm | None = None,
-    rules_error: Invalid | None = None,
+    seen: str | None = None,
+    rules_error: Invalid | PreconditionFailed | None = None,
 ) -> Response[str]:
     workspace_id = visitor(request).workspace_id
     refused = error or rules_error
+    stale = isinstance(rules_error, PreconditionFailed)
+    standing = service.workspaces.rules(workspace_id)
     return render(
         request,
         "settings/workspace.html",
-        status=status_of(refused) if refused else 200,
+        status=409 if stale else status_of(refused) if refused else 200,
         workspace=service.keys.workspace_of(workspace_id),
         people=await service.people.all(workspace_id),
         destinations=len(service.destinations.all(workspace_id)),
@@ -122,8 +127,10 @@ async def _workspace(
         email=email,
         link=link,
         problems=problems_of(error),
-        rules=rules or form_of(service.workspaces.rules(workspace_id)),
-        rule_problems=placed_problems_of(rules_error),
+        rules=rules or form_of(standing),
+        seen=seen or mark_of(standing),
+        stale=stale,
+        rule_problems={} if stale else placed_problems_of(rules_error),
         enrichers=ENRICHERS,
         saved=request.query_params.get("saved") == "rules",
     )
