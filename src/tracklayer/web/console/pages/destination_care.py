@@ -155,9 +155,15 @@ class DestinationCarePages(Controller):
         name = service.destinations.get(who.workspace_id, destination_id).plan.config.name
         if str(form.get("name", "")).strip() != name.strip():
             return await _settings(request, service, destination_id, status=422, problem=f"Type {name} to delete it.")
-        await service.destinations.delete(
-            who.workspace_id, destination_id, discard=form.get("discard") == "yes", seen=None, author=who.name
-        )
+        try:
+            await service.destinations.delete(
+                who.workspace_id, destination_id, discard=form.get("discard") == "yes", seen=None, author=who.name
+            )
+        except Conflict as error:
+            if error.code != "deliveries_waiting":
+                raise
+            problem = "Deliveries wait for it: say above that they are to be discarded, or deliver them first."
+            return await _settings(request, service, destination_id, status=409, problem=problem)
         return see(request, "/settings/destinations")
 
 
