@@ -9,6 +9,7 @@ from pathlib import Path
 
 import tracklayer.operate
 from tracklayer.operate.destinations import _TURNS
+from tracklayer.web.console.pages.audit import KINDS
 
 PAGE = Path(__file__).parent.parent / "docs" / "access.md"
 OPERATE = Path(str(tracklayer.operate.__file__)).parent
@@ -49,3 +50,7 @@ def verbs(text: str) -> Iterator[str]:
 
 def test_the_page_has_every_action_of_the_audit_trail() -> None:
     assert documented() == recorded()
+
+
+def test_the_console_offers_every_kind_of_them() -> None:
+    assert {kind for kind, _ in KINDS} == {action.partition(".")[0] for action in recorded()}

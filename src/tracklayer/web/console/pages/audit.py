@@ -19,6 +19,10 @@ KINDS = (
     ("key", "API keys"),
     ("dead_letter", "Dead letters"),
     ("replay", "Replays"),
+    ("source", "Sources"),
+    ("rejected", "Rejected payloads"),
+    ("audience", "Audiences"),
+    ("workspace", "Workspace rules"),
     ("person", "People"),
 )
 """What actions begin with → the word for all of that kind."""
