@@ -22,9 +22,11 @@ from tracklayer.model.destination import Consent, DestinationConfig, Destination
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
 from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.audience import Audiences, compile_audiences
+from tracklayer.pipeline.consent import compile_defaults
 from tracklayer.pipeline.consent_signals import LONGEST_NAME
 from tracklayer.pipeline.filter import MAX_DEPTH, Filter, compile_filter
 from tracklayer.pipeline.redaction import Redaction, compile_redaction
+from tracklayer.pipeline.regions import ConsentDefaults
 from tracklayer.pipeline.route import RouteTable
 from tracklayer.store import AudienceStore, Configuration, RulesStore
 from tracklayer.template import Limits
@@ -145,6 +147,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     secrets: dict[str, str]
     sealed: dict[str, SealedSecret]
     audiences: Audiences = Audiences()
+    consent_defaults: ConsentDefaults = ConsentDefaults({})
 
 
 class Catalog:
@@ -209,9 +212,11 @@ class Catalog:
             for record in await self._configuration.destinations()
             if record.workspace_id == workspace.id
         }
+        rules = await self._rules.of(workspace.id)
         self._tenants[workspace.id] = Tenant(
             workspace=workspace,
-            rules=await self._rules.of(workspace.id),
+            rules=rules,
+            consent_defaults=compile_defaults(rules.consent_defaults),
             audiences=compile_audiences(
                 {each.name: each.rule for each in await self._audiences.of(workspace.id)},
                 max_depth=self.limits.filter_depth,

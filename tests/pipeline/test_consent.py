@@ -18,6 +18,7 @@ from tracklayer.pipeline.consent import (
     ConsentVerdict,
     Resolved,
     Standing,
+    compile_defaults,
     consent_now,
     evaluate_consent,
     resolve_consent,
@@ -154,28 +155,30 @@ def test_resolving_again_changes_nothing(said: Any, signals: Any, remembered: An
 
 def test_an_event_of_which_nothing_is_known_stays_as_it_is() -> None:
     plain = event(context={"consent": {"note": "theirs"}})
-    made = with_consent(plain, {}, {"EEA": {"ad_storage": "denied"}})
+    made = with_consent(plain, {}, compile_defaults({"EEA": {"ad_storage": "denied"}}))
     assert made.event is plain
     assert made.to_remember == {}
 
 
 def test_the_event_tells_where_its_consent_comes_from() -> None:
-    made = with_consent(event(consent={"ad_storage": "granted"}), {}, {})
+    made = with_consent(event(consent={"ad_storage": "granted"}), {}, compile_defaults({}))
     assert made.event.context == {"consent": {"by": "event", "at": rfc3339(AT)}}
     assert (made.to_remember, made.at) == ({"ad_storage": "granted"}, AT)
 
-    made = with_consent(event(), {"ad_storage": ("denied", AT - DAY)}, {})
+    made = with_consent(event(), {"ad_storage": ("denied", AT - DAY)}, compile_defaults({}))
     assert made.event.consent == {"ad_storage": "denied"}
     assert made.event.context == {"consent": {"by": "profile", "at": rfc3339(AT - DAY)}}
     assert made.to_remember == {}
 
-    made = with_consent(event(), {}, {"*": {"ad_storage": "denied"}})
+    made = with_consent(event(), {}, compile_defaults({"*": {"ad_storage": "denied"}}))
     assert made.event.context == {"consent": {"by": "default:*", "at": None}}
 
 
 def test_where_categories_have_several_sources_each_tells_its_own() -> None:
     german = event(consent={"a": "granted"}, user_data={"country": "DE"}, context={"gpc": True})
-    made = with_consent(german, {"b": ("granted", AT - DAY)}, {"EEA": {"c": "denied", "ad_storage": "granted"}})
+    made = with_consent(
+        german, {"b": ("granted", AT - DAY)}, compile_defaults({"EEA": {"c": "denied", "ad_storage": "granted"}})
+    )
     found = made.event.context["consent"]
     assert (found["by"], found["at"]) == ("mixed", rfc3339(AT))
     assert {name: each["by"] for name, each in found["categories"].items()} == {
@@ -189,22 +192,26 @@ def test_where_categories_have_several_sources_each_tells_its_own() -> None:
 
 def test_what_else_a_sender_has_in_its_context_stays_there() -> None:
     preferences = {"categoryPreferences": {"Advertising": False}}
-    made = with_consent(event(context={"consent": {**preferences, "by": "them", "categories": 1}}), {}, {})
+    made = with_consent(
+        event(context={"consent": {**preferences, "by": "them", "categories": 1}}), {}, compile_defaults({})
+    )
     assert made.event.consent == {"Advertising": "denied"}
     assert made.event.context["consent"] == {**preferences, "by": "event", "at": rfc3339(AT)}
-    made = with_consent(event(context={"consent": "yes"}, consent={"a": "granted"}), {}, {})
+    made = with_consent(event(context={"consent": "yes"}, consent={"a": "granted"}), {}, compile_defaults({}))
     assert made.event.context == {"consent": {"by": "event", "at": rfc3339(AT)}, "consent_2": "yes"}
 
 
 def test_nobody_consents_in_the_future() -> None:
-    made = with_consent(event(occurred_at=AT + DAY, received_at=AT, consent={"a": "granted"}), {}, {})
+    made = with_consent(event(occurred_at=AT + DAY, received_at=AT, consent={"a": "granted"}), {}, compile_defaults({}))
     assert made.at == AT
-    made = with_consent(event(occurred_at=AT - DAY, received_at=AT, consent={"a": "granted"}), {}, {})
+    made = with_consent(event(occurred_at=AT - DAY, received_at=AT, consent={"a": "granted"}), {}, compile_defaults({}))
     assert made.at == AT - DAY
 
 
 def test_the_header_counts_like_the_field() -> None:
-    assert with_consent(event(), {}, {}, gpc=True).event.consent == dict.fromkeys(AD_CATEGORIES, "denied")
+    assert with_consent(event(), {}, compile_defaults({}), gpc=True).event.consent == dict.fromkeys(
+        AD_CATEGORIES, "denied"
+    )
 
 
 # By now
@@ -249,7 +256,7 @@ def test_an_event_stored_without_its_sources_says_it_itself(context: Any) -> Non
 def test_once_it_is_stored_news_can_only_take_away_what_the_event_granted(
     said: Any, remembered: Any, gpc: bool, news: Any
 ) -> None:
-    made = with_consent(event(consent=said), remembered, {}, gpc=gpc)
+    made = with_consent(event(consent=said), remembered, compile_defaults({}), gpc=gpc)
     assert {name: each.state for name, each in consent_now(made.event, remembered).items()} == made.event.consent
     by_now = consent_now(made.event, news)
     for category, state in said.items():
@@ -293,7 +300,7 @@ def test_a_policy_names_a_category_in_any_spelling_as_events_do(spelling: str) -
     policy = Consent(requires=[spelling])
     assert evaluate_consent(policy, standing(ad_storage="granted")) == ConsentVerdict(True)
     assert evaluate_consent(policy, standing(ad_storage="denied")).reason == "ad_storage is denied by the event"
-    made = with_consent(event(), {}, {"*": {spelling: "denied"}})
+    made = with_consent(event(), {}, compile_defaults({"*": {spelling: "denied"}}))
     assert made.event.consent == {"ad_storage": "denied"}
 
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracklayer.model.event import Event, event_fields, event_from_json, event_to_json
-from tracklayer.model.facts import NO_FACTS, Facts, Group
+from tracklayer.model.facts import NO_FACTS, Facts, Group, Traits
 from tracklayer.model.rules import Enrichment, WorkspaceRules
 from tracklayer.pipeline.audience import Audiences, compile_audiences
-from tracklayer.pipeline.enrich import LONGEST_ERROR, MAX_PATHS, Tools, enrich
+from tracklayer.pipeline.enrich import LONGEST_ERROR, MAX_PATHS, Enricher, Tools
 
 DEVICE = {"device": {"family": "iPhone", "type": "mobile"}, "os": {"family": "iOS", "version": "17.2"}}
 PLACE = {"country": "GB", "city": "London"}
@@ -56,7 +56,7 @@ def enriched(
     rules: WorkspaceRules | None = None,
     **changed: Any,
 ) -> Event:
-    return enrich(of, facts, rules or WorkspaceRules(), audiences=audiences, tools=tools(**changed))
+    return Enricher(tools(**changed)).enrich(of, facts, rules or WorkspaceRules(), audiences=audiences)
 
 
 def notes(of: Event) -> list[tuple[str, str]]:
@@ -81,11 +81,11 @@ def test_each_enricher_fills_its_place_and_signs_it() -> None:
     assert notes(found) == [
         ("context.traits", "traits"),
         ("context.group", "traits"),
-        ("context.campaign", "campaign"),
-        ("context.click_ids", "campaign"),
         ("context.device", "user_agent"),
         ("context.os", "user_agent"),
         ("context.geo", "geo"),
+        ("context.campaign", "campaign"),
+        ("context.click_ids", "campaign"),
         ("segment", "audiences"),
     ]
     assert found.context["enriched"][-1]["names"] == ["british", "pros", "vip"]
@@ -157,8 +157,8 @@ def test_an_enricher_that_fails_is_noted_and_the_others_go_on() -> None:
 def test_when_the_budget_is_spent_the_rest_is_skipped_but_traits_and_audiences_never_are() -> None:
     found = enriched(web(), FULL, monotonic=Ticking(0.003), budget=0.005)
     errors = {note["by"]: note["error"] for note in found.context["enriched"] if "error" in note}
-    assert errors == dict.fromkeys(("user_agent", "geo"), "skipped: the budget of 5 ms was spent")
-    assert found.context["campaign"] == {"source": "google"}
+    assert errors == dict.fromkeys(("geo", "campaign"), "skipped: the budget of 5 ms was spent")
+    assert found.context["device"] == DEVICE["device"]
     assert found.segment == ["pros", "vip"]
 
 
@@ -169,7 +169,7 @@ def test_without_a_database_there_is_no_place_and_no_word_of_it() -> None:
 def test_a_list_that_is_not_ours_makes_room() -> None:
     found = enriched(web(enriched=["mine"]))
     assert found.context["enriched_2"] == ["mine"]
-    assert notes(found)[0] == ("context.campaign", "campaign")
+    assert notes(found)[0] == ("context.device", "user_agent")
     assert enriched(event(context={"enriched": {"by": 1}})).context == {"enriched_2": {"by": 1}}
 
 
@@ -177,6 +177,36 @@ def test_what_is_noted_is_bounded() -> None:
     many = Facts(traits={f"t{number}": number for number in range(2 * MAX_PATHS)})
     (note,) = enriched(event(context={"traits": {"own": 1}}), many).context["enriched"]
     assert len(note["paths"]) == MAX_PATHS
+
+
+def test_a_visitor_who_comes_again_is_looked_up_once_and_another_one_anew() -> None:
+    asked: list[str] = []
+
+    def place(address: str) -> dict[str, Any]:
+        asked.append(address)
+        return PLACE
+
+    enricher, known = Enricher(tools(geo=place)), Facts(traits=Traits(plan="pro", email="a@b.example"))
+    first, again = (enricher.enrich(web(), known, WorkspaceRules(), audiences=AUDIENCES) for _ in range(2))
+    assert again == first
+    assert first.context["geo"] == PLACE
+    assert len(asked) == 1
+    elsewhere = enricher.enrich(web(ip="::1"), known, WorkspaceRules(), audiences=AUDIENCES)
+    other = enricher.enrich(web(), Facts(traits=Traits(plan="free")), WorkspaceRules(), audiences=AUDIENCES)
+    off = WorkspaceRules(enrichment=Enrichment(geo=False))
+    assert "geo" not in enricher.enrich(web(), known, off, audiences=AUDIENCES).context
+    assert (elsewhere.segment, other.segment) == (["british", "pros"], ["british"])
+    assert len(asked) == 3
+
+
+def test_what_fails_is_asked_again_for_the_next_event_and_noted_each_time() -> None:
+    told: list[str] = []
+    enricher = Enricher(tools(geo=failing, failed=lambda by, _: told.append(by)))
+    for number in range(1, 3):
+        found = enricher.enrich(web(), Facts(traits=Traits(plan="pro")), WorkspaceRules(), audiences=AUDIENCES)
+        assert found.context["device"] == DEVICE["device"]
+        assert [note["by"] for note in found.context["enriched"] if "error" in note] == ["geo"]
+        assert told == ["geo"] * number
 
 
 LEAF = st.none() | st.booleans() | st.integers(-9, 9) | st.decimals(0, 9, places=2) | st.sampled_from(["pro", URL, ""])
@@ -200,6 +230,7 @@ FACTS = st.builds(
     group=st.none() | st.builds(Group, id=st.sampled_from(["pro", "acme"]), traits=st.dictionaries(NAMES, VALUES)),
     audiences=st.frozensets(st.sampled_from(["vip", "gone"])),
 )
+SWITCHES = st.builds(Enrichment, **{name: st.booleans() for name in Enrichment.__struct_fields__})
 LOOKUPS: st.SearchStrategy[Callable[[str], Any]] = st.sampled_from([lambda _: PLACE, failing, lambda _: {}])
 
 
@@ -231,3 +262,16 @@ def test_nothing_is_overridden_or_changed_in_place_and_all_of_it_is_json(
 def test_enriching_twice_is_enriching_once(given_event: Event, facts: Facts, geo: Callable[[str], Any]) -> None:
     once = enriched(given_event, facts, geo=geo)
     assert enriched(once, facts, geo=geo) == once
+
+
+@given(EVENTS, FACTS, LOOKUPS, SWITCHES)
+def test_what_is_remembered_of_a_visitor_is_what_would_be_found_anew(
+    given_event: Event, facts: Facts, geo: Callable[[str], Any], switches: Enrichment
+) -> None:
+    rules = WorkspaceRules(enrichment=switches)
+    context = {"user_agent": "iPhone", "ip": "81.2.69.142", **given_event.context}
+    seen = msgspec.structs.replace(given_event, context=context)
+    known = msgspec.structs.replace(facts, traits=Traits(facts.traits))
+    enricher = Enricher(tools(geo=geo))
+    for _ in range(2):
+        assert enricher.enrich(seen, known, rules, audiences=AUDIENCES) == enriched(seen, facts, rules=rules, geo=geo)

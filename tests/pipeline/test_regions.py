@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tracklayer.pipeline.regions import EEA, consent_defaults, regions
+from tracklayer.pipeline.regions import EEA, ConsentDefaults, regions
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,6 @@ def test_of_several_regions_the_smallest_that_names_a_category_decides() -> None
         "DE": {"a": "granted"},
         "US": {"d": "denied"},
     }
-    found = consent_defaults(defaults, {"country": "DE"}, {})
+    found = ConsentDefaults(defaults).of({"country": "DE"}, {})
     assert found == {"a": ("granted", "DE"), "b": ("denied", "EEA"), "c": ("granted", "*")}
-    assert consent_defaults({}, {"country": "DE"}, {}) == {}
+    assert ConsentDefaults({}).of({"country": "DE"}, {}) == {}

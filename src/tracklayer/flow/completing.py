@@ -45,7 +45,7 @@ class Completing:
             rules = tenant.rules
             enriched = self._enriching.enrich(tenant, item.event, known)
             remembered = spoken.by_now(item.workspace_id, users, known.consent)
-            consented = with_consent(enriched, remembered, rules.consent_defaults, gpc=item.gpc)
+            consented = with_consent(enriched, remembered, tenant.consent_defaults, gpc=item.gpc)
             then(item, drop_personal(consented.event) if rules.drop_pii else consented.event)
             if is_news(remembered, consented.to_remember, consented.at):
                 spoken.hear(item, users, consented)

@@ -12,7 +12,7 @@ from tracklayer.metrics import Metrics
 from tracklayer.model.event import Event
 from tracklayer.model.facts import NO_FACTS, Facts
 from tracklayer.pipeline.devices import user_agent_reader
-from tracklayer.pipeline.enrich import Tools, enrich
+from tracklayer.pipeline.enrich import Enricher, Tools
 
 QUIET = 60.0  # seconds between two lines of the log about one enricher
 
@@ -28,17 +28,23 @@ class Enriching:
         self._metrics = metrics
         self._monotonic = monotonic
         self._told: dict[str, float] = {}
-        self._tools = Tools(
-            user_agent=user_agent_reader(), geo=geo.place if geo else None, monotonic=monotonic, failed=self._failed
+        self._read_user_agent = user_agent_reader()
+        self._enricher = Enricher(
+            Tools(
+                user_agent=self._read_user_agent,
+                geo=geo.place if geo else None,
+                monotonic=monotonic,
+                failed=self._failed,
+            )
         )
 
     def warm(self) -> None:
         """Load the patterns of user agents, which takes 0.6 s: in a thread, before there are events."""
-        self._tools.user_agent("Mozilla/5.0")
+        self._read_user_agent("Mozilla/5.0")
 
     def enrich(self, tenant: Tenant, event: Event, facts: Facts = NO_FACTS) -> Event:
-        """`event` with what its workspace wants added; see `pipeline.enrich`. Never raises for what fails."""
-        return enrich(event, facts, tenant.rules, audiences=tenant.audiences, tools=self._tools)
+        """`event` with what its workspace wants added; see `Enricher.enrich`. Never raises for what fails."""
+        return self._enricher.enrich(event, facts, tenant.rules, audiences=tenant.audiences)
 
     def close(self) -> None:
         """Let go of the database of places."""

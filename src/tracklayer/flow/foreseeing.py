@@ -32,5 +32,5 @@ class Foreseeing:
         keys = fact_keys(event, members=bool(tenant.audiences.static))
         facts = await self._facts.of(workspace_id, keys)
         enriched = self._enriching.enrich(tenant, event, facts)
-        whole = with_consent(enriched, facts.consent, tenant.rules.consent_defaults).event
+        whole = with_consent(enriched, facts.consent, tenant.consent_defaults).event
         return drop_personal(whole) if tenant.rules.drop_pii else whole

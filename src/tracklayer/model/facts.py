@@ -40,7 +40,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     audiences: frozenset[str] = frozenset()  # the static audiences that list this user
 
 
-NO_FACTS = Facts()
+NO_FACTS = Facts(traits=Traits())
 
 
 class FactKeys(NamedTuple):

@@ -25,7 +25,7 @@ from tracklayer.model.moment import parse_rfc3339, rfc3339
 from tracklayer.model.rules import ConsentState
 from tracklayer.pipeline.changes import free_name
 from tracklayer.pipeline.consent_signals import AD_CATEGORIES, States, category_of, consent_signals, says_gpc, strictest
-from tracklayer.pipeline.regions import EVERYWHERE, consent_defaults
+from tracklayer.pipeline.regions import EVERYWHERE, ConsentDefaults
 
 Remembered = Mapping[str, tuple[str, float]]
 """Category → "granted" or "denied", and when the user said so (unix seconds)."""
@@ -84,7 +84,7 @@ def resolve_consent(
     """Make one state of every category (see the head of this module).
 
     `given` is the event's own consent and `signals` what its context tells, both said at `at` (unix seconds);
-    `defaults` are those of the user's region (see `consent_defaults`).
+    `defaults` are those of the user's region (see `ConsentDefaults.of`).
     """
     said = dict(given)
     if signals or gpc:
@@ -93,8 +93,7 @@ def resolve_consent(
     standings = {category: by_event[state] for category, state in said.items()}
     if gpc:
         standings |= dict.fromkeys(AD_CATEGORIES, Standing("denied", "gpc", at))
-    for name, (state, region) in defaults.items():
-        category = category_of(name)
+    for category, (state, region) in defaults.items():
         if category not in standings:
             standings[category] = _by_default(state, region)
     return Resolved(standings=_heard(standings, remembered), to_remember=said)
@@ -111,18 +110,18 @@ class Consented(NamedTuple):
 def with_consent(
     event: Event,
     remembered: Remembered,
-    defaults: Mapping[str, Mapping[str, ConsentState]],
+    defaults: ConsentDefaults,
     *,
     gpc: bool = False,
 ) -> Consented:
     """A normalized and enriched `event` with everything that is known of its user's consent on it.
 
-    `defaults` are the workspace's `consent_defaults`; `gpc`: the request came with the header `Sec-GPC: 1`. An event of
+    `defaults` are the workspace's; `gpc`: the request came with the header `Sec-GPC: 1`. An event of
     which nothing is known is answered as it is. The rest of `context.consent` stays.
     """
     context = event.context
     gpc = gpc or says_gpc(context)
-    by_default = consent_defaults(defaults, event.user_data, context)
+    by_default = defaults.of(event.user_data, context)
     signals = consent_signals(context)
     if not (event.consent or signals or remembered or by_default or gpc):
         return Consented(event, {}, 0.0)
@@ -137,6 +136,13 @@ def with_consent(
     theirs = {name: value for name, value in kept.items() if name not in _OURS} if kept else {}
     context = {**context, "consent": theirs | resolved.provenance}
     return Consented(msgspec.structs.replace(event, consent=resolved.states, context=context), resolved.to_remember, at)
+
+
+def compile_defaults(by_region: Mapping[str, Mapping[str, ConsentState]]) -> ConsentDefaults:
+    """The `consent_defaults` of a workspace's rules, their categories in any spelling."""
+    return ConsentDefaults(
+        {region: {category_of(name): state for name, state in states.items()} for region, states in by_region.items()}
+    )
 
 
 def consent_now(event: Event, remembered: Remembered) -> dict[str, Standing]:

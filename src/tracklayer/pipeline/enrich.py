@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from tracklayer.model.event import Event, Json, event_fields
-from tracklayer.model.facts import Facts, Group
-from tracklayer.model.rules import WorkspaceRules
+from tracklayer.model.facts import Facts, Group, Traits
+from tracklayer.model.rules import Enrichment, WorkspaceRules
 from tracklayer.pipeline.audience import Audiences, rule_fields
 from tracklayer.pipeline.campaign import page_query, read_origin
 from tracklayer.pipeline.changes import free_name
 from tracklayer.pipeline.devices import ReadUserAgent
-from tracklayer.pipeline.known_user import known_user_data
+from tracklayer.pipeline.known_user import known_user_data, named_by_ids
 
 BUDGET = 0.005  # seconds that one event may take before what is left is skipped
+REMEMBERED = 4_096  # visitors
 MAX_NOTES = 100
 MAX_PATHS = 100  # of one note
 LONGEST_ERROR = 200  # characters
@@ -42,25 +44,74 @@ class Tools:
     budget: float = BUDGET
 
 
-def enrich(event: Event, facts: Facts, rules: WorkspaceRules, *, audiences: Audiences, tools: Tools) -> Event:
-    """`event` with what `rules` want added; the very same where there is nothing to add. What is given is not changed.
+class Enricher:
+    """Adds to events what `tools` know. Most visitors come again: what was found of one is remembered."""
 
-    Once the budget is spent, the rest of campaign, user agent and geo is skipped. Traits and audiences never are:
-    where an event goes must not depend on how busy the machine was.
-    """
-    draft, switches = _Draft(event, facts, rules, audiences, tools), rules.enrichment
-    deadline = tools.monotonic() + tools.budget
-    for by, may_be_skipped, add in _ENRICHERS:
-        if not getattr(switches, by):
-            continue
-        if may_be_skipped and tools.monotonic() > deadline:
-            draft.fail(by, f"skipped: the budget of {tools.budget * 1000:g} ms was spent")
-            continue
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._of_visitor = lru_cache(maxsize=REMEMBERED)(self._find)
+
+    def enrich(self, event: Event, facts: Facts, rules: WorkspaceRules, *, audiences: Audiences) -> Event:
+        """`event` with what `rules` want added; the very same where there is nothing to add. What is given is not
+        changed.
+
+        Once the budget is spent, the rest of user agent, geo and campaign is skipped. Traits and audiences never are:
+        where an event goes must not depend on how busy the machine was.
+        """
+        draft = _Draft(event, facts, rules, audiences, self._tools)
+        deadline = self._tools.monotonic() + self._tools.budget
+        if not self._recall(draft):
+            self._run(_OF_VISITOR, draft, deadline)
+        self._run(_OF_EVENT, draft, deadline)
+        return draft.enriched()
+
+    def _run(self, enrichers: Sequence[_Part], draft: _Draft, deadline: float) -> None:
+        tools, switches = self._tools, draft.rules.enrichment
+        for by, may_be_skipped, add in enrichers:
+            if not getattr(switches, by):
+                continue
+            if may_be_skipped and tools.monotonic() > deadline:
+                draft.fail(by, f"skipped: the budget of {tools.budget * 1000:g} ms was spent")
+                continue
+            try:
+                add(draft)
+            except Exception as error:
+                draft.fail(by, f"{type(error).__name__}: {error}")
+
+    def _recall(self, draft: _Draft) -> bool:
+        """Add what `_OF_VISITOR` would, in one step; False where that is not the same, and nothing is added."""
+        traits, context, rules = draft.facts.traits, draft.context, draft.rules
+        user_agent, ip = context.get("user_agent"), context.get("ip")
+        if type(traits) is not Traits or draft.facts.group is not None or type(user_agent) is not str:
+            return False
+        if type(ip) is not str or not named_by_ids(draft.user_data):
+            return False
         try:
-            add(draft)
-        except Exception as error:
-            draft.fail(by, f"{type(error).__name__}: {error}")
-    return draft.enriched()
+            found = self._of_visitor(traits, user_agent, ip, rules.default_region, rules.enrichment)
+        except Exception:  # the one that fails will say so itself
+            return False
+        if not context.keys().isdisjoint(found.context):
+            return False
+        draft.recall(found)
+        return True
+
+    def _find(self, traits: Traits, user_agent: str, ip: str, region: str, switches: Enrichment) -> _Found:
+        said: dict[str, Json] = {"user_agent": user_agent, "ip": ip}
+        nothing = Event(event_id="", event_name="", occurred_at="", received_at="", context=said)
+        rules = WorkspaceRules(default_region=region, enrichment=switches)
+        draft = _Draft(nothing, Facts(traits=traits), rules, Audiences(), self._tools)
+        for by, _, add in _OF_VISITOR:
+            if getattr(switches, by):
+                add(draft)
+        return draft.found()
+
+
+class _Found(NamedTuple):
+    """What is to be added to every event of a visitor. Not to be changed."""
+
+    context: dict[str, Json]
+    user_data: dict[str, Json]
+    notes: list[dict[str, Json]]
 
 
 class _Draft:
@@ -106,6 +157,18 @@ class _Draft:
         self.segment = segment
         if added:
             self._notes.append({"by": by, "paths": _SEGMENT, "names": added})
+
+    def recall(self, found: _Found) -> None:
+        """Add what was found of the same visitor before."""
+        self.context.update(found.context)
+        if found.user_data:
+            self.user_data = {**self.user_data, **found.user_data}
+        self._notes += found.notes
+
+    def found(self) -> _Found:
+        """What was added so far."""
+        said = self.event.context
+        return _Found({name: it for name, it in self.context.items() if name not in said}, self.user_data, self._notes)
 
     def sign(self, by: str, paths: Sequence[str]) -> None:
         """Note what one enricher has filled in."""
@@ -211,11 +274,14 @@ def _is_list_of_notes(value: Json) -> bool:
     return type(value) is list and all(type(each) is dict and type(each.get("by")) is str for each in value)
 
 
-# By the names of the switches in `Enrichment`; whether it may be skipped. The last sees what the others added.
-_ENRICHERS: tuple[tuple[str, bool, Callable[[_Draft], None]], ...] = (
+# By the names of the switches in `Enrichment`; whether it may be skipped.
+_Part: TypeAlias = tuple[str, bool, Callable[[_Draft], None]]
+_OF_VISITOR: tuple[_Part, ...] = (
     ("traits", False, _add_traits),
-    ("campaign", True, _add_campaign),
     ("user_agent", True, _add_device),
     ("geo", True, _add_place),
-    ("audiences", False, _add_audiences),
+)
+_OF_EVENT: tuple[_Part, ...] = (
+    ("campaign", True, _add_campaign),
+    ("audiences", False, _add_audiences),  # which see what the others have added
 )

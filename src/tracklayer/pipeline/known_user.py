@@ -46,9 +46,14 @@ def known_user_data(user: Mapping[str, Json], traits: Mapping[str, Json], region
     An e-mail address or a phone number beside a hash of another one would be two people's, so it is left out. `region`
     is where a phone number without a country code is at home. The answer is not to be changed.
     """
-    if isinstance(traits, Traits) and user.keys().isdisjoint(_ABOUT):  # most events name their user by ids alone
+    if isinstance(traits, Traits) and named_by_ids(user):
         return _of_anybody(traits, region)
     return _known(user, traits, region)
+
+
+def named_by_ids(user: Mapping[str, Json]) -> bool:
+    """Whether an event's `user_data` names its user by ids alone, as most do."""
+    return user.keys().isdisjoint(_ABOUT)
 
 
 def with_hashes(traits: Mapping[str, Json], region: str) -> dict[str, Json]:

@@ -12,21 +12,31 @@ from tracklayer.model.rules import ConsentState
 _EEA = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
 EEA = frozenset(_EEA.split())
 EVERYWHERE = "*"
+REMEMBERED = 1_024  # places
 LONGEST = 40  # characters of what names a country or a part of it
 
 _NONE: Mapping[str, ConsentState] = {}
 
 
-def consent_defaults(
-    defaults: Mapping[str, Mapping[str, ConsentState]], user_data: Mapping[str, Json], context: Mapping[str, Json]
-) -> dict[str, tuple[ConsentState, str]]:
-    """Category → its state by default, and the region that says so: of several the smallest one."""
-    found: dict[str, tuple[ConsentState, str]] = {}
-    if defaults:
-        for region in regions(user_data, context):
-            for category, state in defaults.get(region, _NONE).items():
+class ConsentDefaults:
+    """What a workspace takes for granted or denied, by region; put together once for each place."""
+
+    def __init__(self, by_region: Mapping[str, Mapping[str, ConsentState]]) -> None:
+        self._by_region = by_region
+        self._around = lru_cache(maxsize=REMEMBERED)(self._put_together)
+
+    def of(self, user_data: Mapping[str, Json], context: Mapping[str, Json]) -> Mapping[str, tuple[ConsentState, str]]:
+        """Category → its state by default, and the region that says so: of several the smallest one. Not to be
+        changed.
+        """
+        return self._around(regions(user_data, context)) if self._by_region else {}
+
+    def _put_together(self, around: tuple[str, ...]) -> dict[str, tuple[ConsentState, str]]:
+        found: dict[str, tuple[ConsentState, str]] = {}
+        for region in around:
+            for category, state in self._by_region.get(region, _NONE).items():
                 found.setdefault(category, (state, region))
-    return found
+        return found
 
 
 def regions(user_data: Mapping[str, Json], context: Mapping[str, Json]) -> tuple[str, ...]:
