@@ -214,6 +214,9 @@ def test_what_could_not_be_rendered_has_no_request_and_no_line_of_time(place: Pl
     delivery = place.settled(place.send(), "dead")
     page = place.console.get(f"{LIST}/{delivery['id']}")
     assert "No request could be made." in page.words
+    assert page.words.count("properties.reason is missing in this event") == 2, (
+        "in the headline once, in the attempt once"
+    )
     assert re.search(r"Tried .{1,40}, with version 1", page.words)
     assert "Sent" not in page.words
     assert "on a line of time" not in page.text

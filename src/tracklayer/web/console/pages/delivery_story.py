@@ -206,8 +206,10 @@ def _dead(delivery: StoredDelivery, destination: Destination | None, last: Attem
     cause = delivery.cause or (last.cause if last else None) or UNKNOWN
     found = meaning(cause)
     title = f"{_failure(last)} from {host}" if last and last.status_code else f"Not delivered to {host}: {found.name}"
-    said = [found.sentence, _sentence(last.error if last else None), _sentence(delivery.reason)]
-    ways = _ways(delivery, mends_of(cause, last.error if last else None)) if destination else ()
+    error = last.error if last else None
+    is_told = error is not None and error in (delivery.reason or "")
+    said = [found.sentence, "" if is_told else _sentence(error), _sentence(delivery.reason)]
+    ways = _ways(delivery, mends_of(cause, error)) if destination else ()
     return Headline(kind="error", title=title, sentence=" ".join(filter(None, said)), ways=ways)
 
 
