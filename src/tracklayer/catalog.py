@@ -172,9 +172,9 @@ class Catalog:
 
     async def load(self) -> None:
         """Read everything."""
-        await self.load_keys()
         for workspace in await self._configuration.workspaces():
             await self.load_workspace(workspace)
+        await self.load_keys()
 
     async def refresh(self, workspace_id: str) -> None:
         """Read one workspace again that another process has changed, or made."""

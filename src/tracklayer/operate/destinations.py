@@ -50,7 +50,7 @@ class _Change(NamedTuple):
 
     record: DestinationRecord
     verb: str | None  # None: who makes it tells it
-    detail: dict[str, Json] = {}  # noqa: RUF012 (nobody changes it)
+    detail: dict[str, Json]
     note: str | None = None  # on the new version
 
 
@@ -256,7 +256,7 @@ class Destinations:
             )
 
         async def make(current: Destination) -> _Change:
-            return _Change(msgspec.structs.replace(current.record, deleted_at=self._clock.now()), None)
+            return _Change(msgspec.structs.replace(current.record, deleted_at=self._clock.now()), None, {})
 
         gone, _ = await self._change(workspace_id, destination_id, make, author=author, seen=seen)
         discarded = await self._queue.discard_pending(destination_id, now=self._clock.now())

@@ -99,6 +99,8 @@ class Explain:
 
     async def _as_it_was(self, destination: Destination, at: float) -> Destination | None:
         """A destination with the configuration of a moment; None where it is today's, or is not known any more."""
+        if not destination.record.created_at <= at < destination.record.updated_at:
+            return None
         saved = await self._configuration.versions(destination.id)
         version = next((each for each in saved if each.created_at <= at), None)
         if version is None or version.version == destination.record.version:
