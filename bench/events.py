@@ -110,6 +110,8 @@ def requests(
 
 
 def _request(head: str, items: list[dict[str, Any]], batch: int | None) -> bytes:
+    if "sent_at" in items[-1]:  # one request is sent at one moment
+        items = [{**item, "sent_at": items[-1]["sent_at"]} for item in items]
     body = json.dumps(items[0] if batch is None else {"events": items}, ensure_ascii=False).encode()
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
