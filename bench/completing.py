@@ -3,9 +3,10 @@
 Three servers, each a process of its own, get the same events over HTTP, one round after the other. `on` knows the
 shop: visitors with traits, lists, rules, places, defaults of consent. `switched` is the same server with all of that
 switched off; what users consent to it remembers all the same, for that has no switch. `bare` is the server without the
-step that makes events whole (`bench.bare`). None has a destination: what delivering costs would only bring the ratios
-nearer to 1. Ratios are of the servers' CPU an event, which is what bounds the events a second, and which other work on
-the machine changes least; the rate that the sender saw stands beside it.
+step that makes events whole (`bench.bare`). At first none has a destination; then each gets one that wants every event,
+as a server in use has, and a round ends when all of it has arrived there. Ratios are of the servers' CPU an event,
+which is what bounds the events a second, and which other work on the machine changes least; the rate that the sender
+saw, or the receiver, stands beside it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from bench.load import Outcome, Plan
 from bench.measure import median
 from bench.process import Process, Usage, free_port, stopping
 from bench.subjects import ADMIN_KEY, ROOT, Running, await_ready, call
+from bench.trial import Receiver, receiving
 from tests.geo_file import write_geo_file
 
 AIM = 0.75  # events a second with all of it on, for one with it off
@@ -49,6 +51,7 @@ class Way(NamedTuple):
 
 
 WAYS = {"single": Way(2_000, 64, None), "batch": Way(4_000, 8, BATCH)}
+DELIVERED = {"single, delivered": Way(1_000, 64, None), "batch, delivered": Way(1_000, 8, BATCH)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ class Measured:
 
     way: str
     cpu: dict[str, list[float]]  # seconds an event, of the server
-    rate: dict[str, list[float]]  # events a second, until the last answer
+    rate: dict[str, list[float]]  # events a second, until the last answer, or the last arrival
 
     def speed(self, of: str) -> float:
         """The events that the CPU takes in with all of it on, for one of the server `of`: the median of the rounds."""
@@ -72,28 +75,31 @@ def measure(*, quick: bool, say: Say, data_dir: Path | None = None) -> list[Meas
     """Send the shop's events to every server, in either way."""
     with tempfile.TemporaryDirectory(prefix="tracklayer-bench-", dir=data_dir) as root, ExitStack() as stack:
         servers = {name: stack.enter_context(_running(name, Path(root) / name)) for name in SERVERS}
-        return [
-            _measure(
-                name, way._replace(events=way.events // (20 if quick else 1)), 2 if quick else ROUNDS, servers, say
-            )
-            for name, way in WAYS.items()
-        ]
+        receiver = stack.enter_context(receiving())
+
+        def measured(ways: dict[str, Way], to: Receiver | None) -> list[Measured]:
+            return [_measure(name, way, servers, to, quick=quick, say=say) for name, way in ways.items()]
+
+        accepted = measured(WAYS, None)
+        for server in servers.values():
+            call(server.port, "POST", "/v1/destinations", server.headers, shop.destination(receiver.url))
+        return accepted + measured(DELIVERED, receiver)
 
 
 def page(measured: list[Measured]) -> str:
     """The result, as text."""
-    lines = ["taking a shop's events in over HTTP, without destinations"]
+    lines = ["taking a shop's events in over HTTP; delivered: to one destination that wants them all"]
     lines.append(f"  {'sent':<8}{'server':<10}{'CPU µs':>8}{'events/s':>10}   speed of `on` by CPU, and as seen")
     for each in measured:
         for server in SERVERS:
             told = (
-                f"  {each.way:<8}{server:<10}{median(each.cpu[server]) * 1e6:>8.0f}{median(each.rate[server]):>10,.0f}"
+                f"  {each.way:<18}{server:<10}{median(each.cpu[server]) * 1e6:>8.0f}{median(each.rate[server]):>10,.0f}"
             )
             if server != "on":
                 told += f"   {each.speed(server):.2f}, {each.speed_seen(server):.2f}"
             lines.append(told)
-    verdicts = [f"{each.way} {'met' if each.speed('switched') >= AIM else 'MISSED'}" for each in measured]
-    return "\n".join([*lines, f"  aim: {AIM} of `switched`, by CPU: {', '.join(verdicts)}"])
+    verdicts = [f"{each.way}: {'met' if each.speed('switched') >= AIM else 'missed'}" for each in measured]
+    return "\n".join([*lines, f"  aim: {AIM} of `switched`, by CPU: {'; '.join(verdicts)}"])
 
 
 def document(measured: list[Measured]) -> dict[str, object]:
@@ -103,18 +109,24 @@ def document(measured: list[Measured]) -> dict[str, object]:
     return {"aim": AIM, "ways": ways}
 
 
-def _measure(name: str, way: Way, rounds: int, servers: dict[str, Running], say: Say) -> Measured:
+def _measure(
+    name: str, way: Way, servers: dict[str, Running], to: Receiver | None, *, quick: bool, say: Say
+) -> Measured:
+    rounds = 2 if quick else ROUNDS
+    if quick:
+        way = way._replace(events=way.events // 20)
     cpu: dict[str, list[float]] = {server: [] for server in servers}
     rate: dict[str, list[float]] = {server: [] for server in servers}
     for number in range(rounds + 1):  # the first one warms up
         say(f"{name}: round {number} of {rounds}")
         turns = list(servers.items())
         for server, running in turns if number % 2 else reversed(turns):
-            before = _spent(running)
-            outcome = _send(running, way, f"{name}{number}")
+            before, run = _spent(running), f"{server}-{name.replace(', ', '-')}-{number}"
+            outcome = _send(running, way, run)
+            end = max(outcome.acked) if to is None else to.last_of(f"{run}_", way.events)
             if number:
                 cpu[server].append((_spent(running) - before) / way.events)
-                rate[server].append(way.events / (max(outcome.acked) - min(outcome.due)))
+                rate[server].append(way.events / (end - min(outcome.due)))
     return Measured(way=name, cpu=cpu, rate=rate)
 
 
@@ -155,6 +167,7 @@ def _running(name: str, folder: Path) -> Iterator[Running]:
         "TRACKLAYER_PORT": str(port),
         "TRACKLAYER_DATA_DIR": str(folder / "data"),
         "TRACKLAYER_ADMIN_KEY": ADMIN_KEY,
+        "TRACKLAYER_ALLOW_NETWORKS": "127.0.0.0/8",
     }
     if name == "on":
         env["TRACKLAYER_GEO_FILE"] = str(write_geo_file(folder / "places.mmdb", shop.PLACES))

@@ -10,6 +10,11 @@ from tracklayer.model.moment import rfc3339
 USERS = 2_000
 DENYING = 5  # every fifth visitor denies ads
 WITH_CAMPAIGN = 2  # every second page has a campaign in its URL
+TEMPLATE = """{
+  "type": "{{event_name}}", "id": "{{event_id}}", "at": "{{occurred_at}}",
+  "user": {"id": "{{user_data.external_id}}", "email_hash": "{{user_data.email_hash}}"},
+  "properties": {{json properties}}
+}"""
 _HOUR = 20 * ("page",) + 11 * ("view",) + 4 * ("cart",) + 3 * ("order",) + 2 * ("identify",)  # 5 % bring traits
 
 AGENTS = tuple(
@@ -47,6 +52,17 @@ RULES: dict[str, dict[str, Any]] = {
     "leaving": {"event_name": ["add_to_cart", "initiate_checkout"], "traits.orders": {"$lt": 2}},
 }
 CONSENT_DEFAULTS = {"EEA": {"ad_personalization": "denied"}, "*": {"functionality_storage": "granted"}}
+
+
+def destination(url: str) -> dict[str, Any]:
+    """One that wants every event, at `url`: shaped and signed, unpaced."""
+    return {
+        "name": "warehouse",
+        "type": "http",
+        "transport": {"url": url, "method": "POST"},
+        "signing": {"secret": "a secret of the bench"},
+        "template": TEMPLATE,
+    }
 
 
 def event(run: str, number: int, at: float) -> dict[str, Any]:

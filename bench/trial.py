@@ -83,6 +83,19 @@ class Receiver:
         times: dict[str, float] = json.loads(ask(self._port, "GET", "/arrivals")[1])
         return times
 
+    def last_of(self, prefix: str, count: int) -> float:
+        """When the last of `count` events came whose ids begin with `prefix`; waits for it.
+
+        Raises `RuntimeError` where one does not come within `STALL_SECONDS`.
+        """
+        deadline = time.monotonic() + STALL_SECONDS
+        while time.monotonic() < deadline:
+            times = [at for name, at in self.arrivals().items() if name.startswith(prefix)]
+            if len(times) >= count:
+                return max(times)
+            time.sleep(0.1)
+        raise RuntimeError(f"{count - len(times)} of the {count} events {prefix}… did not arrive")
+
     def last(self) -> tuple[bytes, bytes]:
         """Head (lower case) and body of the last request."""
         head, _, body = ask(self._port, "GET", "/last")[1].partition(b"\r\n\r\n")

@@ -25,8 +25,8 @@ def test_the_speed_is_the_median_of_the_rounds_each_beside_its_own() -> None:
 
 def test_each_way_of_sending_says_whether_it_meets_the_aim() -> None:
     fast, slow = measured([4.0], [3.0]), measured([4.0], [2.0], "batch")
-    assert completing.page([fast]).endswith("aim: 0.75 of `switched`, by CPU: single met")
-    assert completing.page([fast, slow]).endswith("aim: 0.75 of `switched`, by CPU: single met, batch MISSED")
+    assert completing.page([fast]).endswith("aim: 0.75 of `switched`, by CPU: single: met")
+    assert completing.page([fast, slow]).endswith("aim: 0.75 of `switched`, by CPU: single: met; batch: missed")
 
 
 def test_what_a_shop_sends_is_taken_and_one_event_in_twenty_brings_traits() -> None:
