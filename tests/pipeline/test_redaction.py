@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracklayer.errors import Invalid
-from tracklayer.model.event import Event, event_to_json
+from tracklayer.model.event import Event, Json, event_to_json
+from tracklayer.pipeline.known_user import ADDRESS, TRAITS
 from tracklayer.pipeline.redaction import MAX_PATHS, compile_redaction, redact
 
 
@@ -54,6 +55,36 @@ def test_a_trait_that_says_the_same_goes_too_however_it_is_spelled() -> None:
     assert left.user_data == {}
     assert left.context == {"traits": {"plan": "pro", "address": {"city": "X"}}, "ip": "::1"}
     assert without(full, "user_data").context == {"ip": "::1"}
+
+
+@pytest.mark.parametrize("trait", sorted({*TRAITS, *ADDRESS}))
+def test_a_trait_that_is_read_as_a_field_goes_with_that_field(trait: str) -> None:
+    field = TRAITS.get(trait) or ADDRESS[trait]
+    full = event(context={"traits": {trait: "secret", "plan": "pro", "address": {trait: "secret"}}})
+    assert without(full, f"user_data.{field}").context == {"traits": {"plan": "pro", "address": {}}}
+
+
+@pytest.mark.parametrize("field", ["first_name", "last_name"])
+def test_a_whole_name_goes_with_either_of_its_parts(field: str) -> None:
+    full = event(context={"traits": {"name": "Ada Lovelace", "plan": "pro"}})
+    assert without(full, f"user_data.{field}").context == {"traits": {"plan": "pro"}}
+
+
+@pytest.mark.parametrize(
+    "beside, path",
+    [
+        ({"email": "a@b.c"}, "user_data.email"),
+        ({"userId": "u_1"}, "user_data.external_id"),
+        ({"user_id": "u_1"}, "user_data.external_id"),
+        ({"anonymousId": "b"}, "user_data.anonymous_id"),
+        ({"phone": "1", "email": "a@b.c", "user_id": "u_1", "zip": "1"}, "user_data"),
+    ],
+)
+def test_what_stood_at_the_top_of_what_was_sent_goes_with_the_field_that_says_the_same(
+    beside: dict[str, Json], path: str
+) -> None:
+    full = event(context={"extra": {**beside, "z": 1}})
+    assert without(full, path).context == {"extra": {"z": 1}}
 
 
 def test_what_an_alias_said_otherwise_goes_too() -> None:

@@ -1,19 +1,21 @@
 """Taking fields out of an event, for a destination that may have only the rest of it.
 
 A field goes wherever the event has it: with `user_data.email` goes what `context.traits` and `context.extra` say of
-the e-mail, and what it was before normalization. What was made from it (`email_hash`) is a field of its own.
+the e-mail, in any spelling that is understood elsewhere, and what it was before normalization. What was made from it
+(`email_hash`) is a field of its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
 from tracklayer.errors import Invalid
 from tracklayer.model.event import Event, Json
+from tracklayer.pipeline.known_user import ADDRESS, TRAITS
 
 MAX_PATHS = 100
 MAX_PATH = 256  # characters
@@ -48,12 +50,27 @@ def redact(event: Event, redaction: Redaction) -> Event:
         if field in _LOSERS:
             fields["context"] = _without(fields["context"], ["extra", _LOSERS[field], *rest])
         if field == "user_data":
-            fields["context"] = _without_traits(fields["context"], rest)
+            fields["context"] = _without_traits(_without_extra(fields["context"], rest), rest)
     if redaction:
         fields["context"] = _without_notes(fields["context"], redaction)
     return msgspec.structs.replace(event, **fields)
 
 
+def _key(name: str) -> str:
+    """`firstName`, `first_name` and `First Name` are one."""
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def _spellings() -> dict[str, frozenset[str]]:
+    """Field of `user_data` → the other names under which an event may say the same, as `_key` has them."""
+    others = {"external_id": {"userid"}, "first_name": {"name", "fullname"}, "last_name": {"name", "fullname"}}
+    for trait, field in (*TRAITS.items(), *ADDRESS.items()):
+        others.setdefault(field, set()).add(_key(trait))
+    return {field: frozenset(names) for field, names in others.items()}
+
+
+_OTHERS = _spellings()
+_USER_FIELDS = (*_OTHERS, "anonymous_id", "email", "email_hash", "phone", "phone_hash")
 _EMPTY: dict[str, Json] = {"platform": None, "segment": [], "user_data": {}, "properties": {}, "context": {}}
 
 
@@ -99,11 +116,27 @@ def _without_traits(context: Json, place: Sequence[str]) -> Json:
     if not place:
         return _without(context, ["traits"])
     address = traits.get("address")
-    for name in [name for name in traits if _key(name) == _key(place[0])]:
+    for name in _same(traits, place[0]):
         context = _without(context, ["traits", name, *place[1:]])
-    for name in [name for name in address if _key(name) == _key(place[0])] if type(address) is dict else []:
+    for name in _same(address, place[0]) if type(address) is dict else ():
         context = _without(context, ["traits", "address", name, *place[1:]])
     return context
+
+
+def _without_extra(context: Json, place: Sequence[str]) -> Json:
+    """Without what stood beside `user_data`, at the top of what was sent, and says the same as one of its fields."""
+    extra = context.get("extra")
+    if type(extra) is not dict:
+        return context
+    for name in [name for field in ([place[0]] if place else _USER_FIELDS) for name in _same(extra, field)]:
+        context = _without(context, ["extra", name, *place[1:]])
+    return context
+
+
+def _same(names: Iterable[str], field: str) -> list[str]:
+    """Those of `names` that say the same as a field of `user_data`."""
+    wanted = _OTHERS.get(field, frozenset()) | {_key(field)}
+    return [name for name in names if _key(name) in wanted]
 
 
 def _without_notes(context: Json, redaction: Redaction) -> Json:
@@ -136,8 +169,3 @@ def _unquoted(note: Json) -> Json:
         if type(note) is dict
         else None
     )
-
-
-def _key(name: str) -> str:
-    """`firstName`, `first_name` and `First Name` are one."""
-    return re.sub("[^a-z0-9]", "", name.lower())
