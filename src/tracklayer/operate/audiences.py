@@ -152,7 +152,7 @@ class Audiences:
         except Invalid as error:
             error.pointer = (error.pointer or "").removeprefix("/user_data")
             raise
-        told = {"user_data", "context", "segment", "traits"}
+        told = {"user_data", "context", "consent", "segment", "traits"}
         return await self._belonging(workspace_id, name, event, told)
 
     async def test_event(self, workspace_id: str, name: str, event: Mapping[str, Json]) -> Belonging:
@@ -164,14 +164,14 @@ class Audiences:
         audience = await self._audience(workspace_id, name)
         tenant = self._catalog.tenant(workspace_id)
         facts = await self._facts.of(workspace_id, fact_keys(event))
-        enriched = self._enriching.enrich(tenant, event, facts)
+        whole = self._enriching.make_whole(tenant, event, facts, facts.consent).event
         if name in event.segment:
             return Belonging(member=True, reason="the event itself names it", steps=[])
         if not tenant.rules.enrichment.audiences:
             return Belonging(member=False, reason="the workspace's rules switch audiences off", steps=[])
         if audience.rule is None:
-            return _on_list(name in facts.audiences, enriched.user_data)
-        fields = rule_fields(event_fields(enriched), facts)
+            return _on_list(name in facts.audiences, whole.user_data)
+        fields = rule_fields(event_fields(whole), facts)
         fields["segment"] = sorted({*event.segment, *tenant.audiences.static.intersection(facts.audiences)})
         steps = tenant.audiences.rules[name].explain(
             fields if told is None else {field: fields[field] if field in told else None for field in fields}
