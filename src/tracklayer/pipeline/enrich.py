@@ -57,8 +57,8 @@ class Enricher:
         """`event` with what `rules` want added, but for audiences; the very same where there is nothing to add. What is
         given is not changed.
 
-        Once the budget is spent, the user agent is not read: that alone may take long. Nothing else is ever skipped, the
-        place least of all: by it defaults of consent are chosen.
+        Once the budget is spent, the user agent is not read: that alone may take long. Nothing else is ever skipped,
+        the place least of all: by it defaults of consent are chosen.
         """
         draft = _Draft(event, facts, rules, self._tools)
         if not self._recall(draft):
