@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from tracklayer.model.delivery import Failure, Response
+from tracklayer.model.delivery import Failure, Response, Verdict
 
 REDACTED = "••••"
 _SHORTEST = 4  # a shorter secret would blank out half of every text
@@ -46,6 +46,11 @@ class Redactor:
             body=(self._ending(body) if result.truncated else body).encode(errors="surrogateescape"),
         )
 
+    def verdict(self, verdict: Verdict) -> Verdict:
+        """A verdict whose rule quotes no secret."""
+        rule = self.text(verdict.rule)
+        return verdict if rule == verdict.rule else msgspec.structs.replace(verdict, rule=rule)
+
     def _ending(self, text: str) -> str:
         """`text`, that was cut off, without the beginning of a secret at its end."""
         for form in self._forms:
@@ -53,6 +58,17 @@ class Redactor:
                 if text.endswith(form[:length]):
                     return text[:-length] + REDACTED
         return text
+
+
+class Blind(Redactor):
+    """For an answer in which too much would have to be looked for: nothing of it is kept but its status."""
+
+    def result(self, result: Response | Failure) -> Response | Failure:
+        """An answer without its texts, or a failure without secrets."""
+        if isinstance(result, Failure):
+            return super().result(result)
+        headers = tuple((name, REDACTED) for name, _ in result.headers)
+        return msgspec.structs.replace(result, headers=headers, body=REDACTED.encode() if result.body else b"")
 
 
 def _forms(secret: str) -> set[str]:

@@ -276,9 +276,10 @@ class DestinationsController(Controller):
     ) -> RehearsalView:
         """Render without sending, for `event`, a stored one (`event_id`) or the synthetic one.
 
-        `version` renders as that version did; any other field overrides the configuration for this once. An event
-        needs the scope `events:read`, too, for what is known of its user is shown. The signature is shown to who may
-        change the destination: with it anybody could send what a receiver takes for ours.
+        `version` renders as that version did; any other field overrides the configuration for this once, which needs
+        the scope `destinations:write`: whoever chooses a template can ask it what a secret is. An event needs
+        `events:read`, too, for what is known of its user is shown. The signature is shown to who may change the
+        destination: with it anybody could send what a receiver takes for ours.
         """
         key = caller(request.scope)
         workspace_id = key.workspace_id
@@ -289,6 +290,8 @@ class DestinationsController(Controller):
             raise Invalid("give an event or an event_id, not both", code="ambiguous", pointer="/event_id")
         if event is not None or event_id is not None:
             demand(key, "events:read")
+        if overrides:
+            demand(key, "destinations:write")
         wanted = await service.rehearsals.event(workspace_id, event) if event is not None else None
         if event_id is not None:
             wanted = await _stored(service, workspace_id, event_id)
@@ -300,11 +303,13 @@ class DestinationsController(Controller):
         self, request: ApiRequest, service: Service, destination_id: str, data: dict[str, Any]
     ) -> Comparison:
         """What a save of these fields, or restoring `version`, would do to the newest 100 events that match, which
-        are shown: it needs the scope `events:read`, too."""
+        are shown: it needs the scope `events:read`, too, and for fields `destinations:write`."""
         key = caller(request.scope)
         demand(key, "events:read")
         overrides = dict(data)
         version = _whole(overrides.pop("version", None))
+        if overrides:
+            demand(key, "destinations:write")
         return await service.reviews.compare(key.workspace_id, destination_id, overrides, version)
 
     @post("/{destination_id:str}/test", guards=WRITE, status_code=200)
