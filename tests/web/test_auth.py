@@ -7,6 +7,7 @@ import pytest
 from tests.harness import Api
 from tests.web.expect import ok, problem
 from tests.web.site import Site
+from tracklayer.demo.receiver import Answer
 
 SCOPES = ("events:write", "events:read", "destinations:read", "destinations:write", "admin")
 
@@ -94,6 +95,22 @@ def test_who_may_only_read_destinations_sees_no_stored_event_through_them(
     both = ok(api.post("/v1/api-keys", {"name": "both", "scopes": ["destinations:read", "events:read"]}), 201)["key"]
     ok(Api(api.url, both).post(f"{path}/preview", body))
     ok(Api(api.url, both).post(f"{path}/compare", {"template": "{}"}))
+
+
+def test_who_may_not_read_events_sees_no_body_by_trying_a_replay(api: Api, site: Site, keys: dict[str, str]) -> None:
+    site.receiver.script(site.path, Answer(400))
+    made = site.create()
+    site.kill()
+    body = {"destination_id": made["id"], "mode": "rerender", "dry_run": True}
+    writer = Api(api.url, keys["destinations:write"])
+    problem(writer.post("/v1/dead-letters/replay", body), 403, "missing_scope", says="events:read")
+    both = ok(api.post("/v1/api-keys", {"name": "rw", "scopes": ["destinations:write", "events:read"]}), 201)["key"]
+    assert ok(Api(api.url, both).post("/v1/dead-letters/replay", body))["diffs"] != []
+    assert ok(writer.post("/v1/dead-letters/replay", body | {"dry_run": False})) == {
+        "count": 1,
+        "dry_run": False,
+        "diffs": [],
+    }
 
 
 @pytest.mark.parametrize("scheme", ["tracklayer", "standard-webhooks"])
