@@ -97,6 +97,17 @@ def test_who_may_only_read_destinations_sees_no_stored_event_through_them(
     ok(Api(api.url, both).post(f"{path}/compare", {"template": "{}"}))
 
 
+def test_a_warning_quotes_a_real_event_only_to_who_may_read_events(api: Api, site: Site, keys: dict[str, str]) -> None:
+    site.send(user_data={"email": "jane.doe@example.com"})
+    draft = site.draft(template='{"v": {{add user_data.email 1}}}')
+    made = ok(api.post("/v1/destinations", draft), 201)
+    path, counted = f"/v1/destinations/{made['id']}", "1 of the last 1 matching events could not be sent: "
+    assert [each.startswith(counted) and "jane.doe" in each for each in made["warnings"]] == [True]
+    reader, writer = Api(api.url, keys["destinations:read"]), Api(api.url, keys["destinations:write"])
+    answers = [reader.get(path), writer.patch(path, {"name": "again"}), writer.post(f"{path}/pause")]
+    assert [ok(each)["warnings"] for each in answers] == [[f"{counted}the scope events:read shows why"]] * 3
+
+
 def test_who_may_not_read_events_sees_no_body_by_trying_a_replay(api: Api, site: Site, keys: dict[str, str]) -> None:
     site.receiver.script(site.path, Answer(400))
     made = site.create()
