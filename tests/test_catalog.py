@@ -285,5 +285,20 @@ def test_a_configuration_that_cannot_work_is_refused_with_the_place(changes: dic
     assert (caught.value.pointer or "").startswith(pointer)
 
 
+async def test_what_an_older_release_has_saved_goes_on_working_as_it_did(
+    configuration: Configuration, catalog: Catalog
+) -> None:
+    old = config(
+        transport={"url": "https://receiver.example.com/hook", "timeout": "2s 10s", "read_timeout": "1s1s"},
+        retry={"attempts": 2, "backoff": "2s, 30s 1m"},
+        consent={"requires": ["", "x" * 101, "ad_storage"]},
+    )
+    await add(configuration, msgspec.structs.replace(destination("dst_1"), config=old))
+    await catalog.load()
+    plan = plan_of(catalog)
+    assert (plan.renderer.timeout, plan.renderer.read_timeout, plan.retry.delays) == (12.0, 2.0, (2.0, 90.0))
+    assert plan.config == old
+
+
 def test_a_name_may_be_as_long_as_the_limit() -> None:
     assert compile_plan(config(name="x" * 200), PlanLimits()).config.name == "x" * 200

@@ -33,6 +33,26 @@ def test_a_file_is_held_whatever_data_directory_goes_with_it(tmp_path: Path) -> 
     hold(settings(tmp_path / "b")).close()  # what was held on the way is let go
 
 
+def test_the_file_of_a_server_on_its_defaults_is_held_for_every_data_directory(tmp_path: Path) -> None:
+    defaults = settings(tmp_path / "a")
+    (tmp_path / "link").symlink_to(tmp_path / "a", target_is_directory=True)
+    for file in (tmp_path / "a" / "tracklayer.db", tmp_path / "link" / "tracklayer.db"):
+        other = settings(tmp_path / "b", file)
+        with hold(defaults), pytest.raises(Conflict, match=f"is running on {file}"):
+            hold(other)
+        with hold(other), pytest.raises(Conflict, match=r"is running on .*/a/tracklayer\.db"):
+            hold(defaults)
+
+
+def test_a_file_is_held_whichever_link_leads_to_it(tmp_path: Path) -> None:
+    link = tmp_path / "b" / "link.db"
+    with hold(settings(tmp_path / "a")):
+        other = settings(tmp_path / "b", link)
+        link.symlink_to(tmp_path / "a" / "tracklayer.db")
+        with pytest.raises(Conflict, match=f"is running on {link}"):
+            hold(other)
+
+
 def test_a_file_that_was_moved_is_not_used_any_more(tmp_path: Path) -> None:
     file = tmp_path / "a" / "tracklayer.db"
     given = settings(tmp_path / "a")

@@ -23,7 +23,6 @@ from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Su
 from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.audience import Audiences, compile_audiences
 from tracklayer.pipeline.consent import compile_defaults
-from tracklayer.pipeline.consent_signals import LONGEST_NAME
 from tracklayer.pipeline.filter import MAX_DEPTH, Filter, compile_filter
 from tracklayer.pipeline.redaction import Redaction, compile_redaction
 from tracklayer.pipeline.regions import ConsentDefaults
@@ -55,7 +54,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compile_plan(config: DestinationConfig, limits: PlanLimits) -> Plan:
-    """Compile a configuration. Raises `Invalid` with a pointer to the field that is at fault."""
+    """Compile a configuration. Raises `Invalid` with a pointer to the field that is at fault.
+
+    What was saved once goes on working: a check that an older release did not make is `draft_config`'s.
+    """
     with at("filter"):
         compiled_filter = compile_filter(config.filter, max_depth=limits.filter_depth)
     return Plan(
@@ -73,13 +75,6 @@ def _redaction(policy: Consent | None) -> Redaction:
     if policy is None:
         return ()
     with at("consent"):
-        for place, category in enumerate(policy.requires):
-            if not 0 < len(category.strip()) <= LONGEST_NAME:
-                raise Invalid(
-                    f"a category has 1 to {LONGEST_NAME} characters, such as ad_storage",
-                    code="invalid_category",
-                    pointer=f"/requires/{place}",
-                )
         if policy.when_denied == "redact" and not policy.redact:
             raise Invalid(
                 "when_denied is redact, and no field is redacted: expected paths such as user_data.email",

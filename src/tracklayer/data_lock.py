@@ -13,7 +13,9 @@ from tracklayer.settings import Settings
 
 
 def hold(settings: Settings) -> ExitStack:
-    """Hold the data directory, and the SQLite file where it lies elsewhere, until the answer is closed.
+    """Hold the data directory and the SQLite file until the answer is closed.
+
+    The file has a lock of its own wherever it lies: another process may reach it with another data directory.
 
     Raises `Conflict` where another process holds them, and where the file was moved to PostgreSQL.
     """
@@ -26,7 +28,7 @@ def hold(settings: Settings) -> ExitStack:
         )
     with ExitStack() as stack:
         stack.enter_context(lock_data_dir(settings.data_dir))
-        if file is not None and file.parent.resolve() != settings.data_dir.resolve():
+        if file is not None:
             stack.enter_context(lock_file(file))
         return stack.pop_all()
 
@@ -38,7 +40,7 @@ def lock_data_dir(data_dir: Path) -> ExitStack:
 
 def lock_file(file: Path) -> ExitStack:
     """Hold an SQLite file. Raises `Conflict`."""
-    return _lock(file.with_name(f"{file.name}.lock"), file)
+    return _lock(_beside(file, "lock"), file)
 
 
 def sqlite_file(database_url: str) -> Path | None:
@@ -49,7 +51,13 @@ def sqlite_file(database_url: str) -> Path | None:
 
 def moved_marker(file: Path) -> Path:
     """What says, beside an SQLite file, where it was moved."""
-    return file.with_name(f"{file.name}.moved")
+    return _beside(file, "moved")
+
+
+def _beside(file: Path, suffix: str) -> Path:
+    """Beside the file itself, whichever link leads to it."""
+    file = file.resolve()
+    return file.with_name(f"{file.name}.{suffix}")
 
 
 def _lock(path: Path, what: Path) -> ExitStack:

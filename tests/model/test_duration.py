@@ -36,6 +36,17 @@ def test_what_is_none_is_refused_also_two_of_them_that_lost_their_comma(text: st
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text, seconds", [("2s 10s", 12.0), ("30s 1m", 90.0), ("1s1s1ms", 2.001), ("1m 30s", 90.0)])
+def test_what_is_stored_is_read_as_it_was_when_it_was_saved(text: str, seconds: float) -> None:
+    assert parse_duration(text, stored=True) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["90", "", " ", "-1s", "2s, 10s", "40d", "20d 20d"])
+def test_what_could_never_be_saved_is_refused_stored_or_not(text: str) -> None:
+    with pytest.raises(Invalid, match=r"is not a duration|is out of range"):
+        parse_duration(text, stored=True)
+
+
 @pytest.mark.parametrize("value", [-1, LONGEST + 1, "31d", float("nan"), float("inf")])
 def test_what_is_out_of_range_is_refused(value: str | float) -> None:
     with pytest.raises(Invalid, match="out of range: expected 0s to 30d"):

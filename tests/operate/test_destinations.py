@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from tests.virtual_time import in_virtual_time
-from tests.world import World, running
-from tracklayer.errors import Conflict, NotFound, PreconditionFailed, TrackLayerError
+from tests.world import Outage, World, running, status
+from tracklayer.errors import Conflict, NotFound, PreconditionFailed, TrackLayerError, Unavailable
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.operate.destinations import Destinations, Rotated
 
@@ -121,3 +123,31 @@ async def test_who_names_a_version_is_refused_where_another_was_saved_and_not_fo
         assert [type(each) for each in results] == [type(None), PreconditionFailed]
         found = of(world).get(world.workspace_id, made).record
         assert (found.config.name, found.status) == ("third", DestinationStatus.PAUSED)
+
+
+RESUMES: dict[str, Callable[[World, str], Awaitable[None]]] = {
+    "resume": lambda world, made: world.resume(made),
+    "patch": lambda world, made: patched(world, made, status="active"),
+    "replace": lambda world, made: world.change(made, "d", status="active"),
+}
+
+
+@pytest.mark.parametrize("how", RESUMES)
+@in_virtual_time
+async def test_whichever_way_it_is_resumed_it_waits_no_longer_for_what_the_receiver_asked(
+    tmp_path: Path, how: str
+) -> None:
+    async with running(tmp_path) as world:
+        world.network.script("/d", status(503, retry_after="3600"), status(200))
+        made = await world.destination("d", retry={"backoff": "1s", "jitter": 0})
+        await world.send("ord_1")
+        await asyncio.sleep(10)
+        await world.pause(made)
+        with mock.patch.object(world.service.engine._paces, "end_hold", Outage(world.service.engine._paces.end_hold)):
+            with pytest.raises(Unavailable):
+                await RESUMES[how](world, made)
+            assert of(world).get(world.workspace_id, made).record.status is DestinationStatus.PAUSED
+        await RESUMES[how](world, made)
+        await world.send("ord_2")
+        await asyncio.sleep(10)
+        assert world.network.events("/d")["ord_2"] == 1

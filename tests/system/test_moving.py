@@ -14,6 +14,8 @@ from bench.filled import fill
 from tests.harness import Api, ReceiverThread, ServerProcess, wait_until
 from tests.running import Ran, clean_environment
 from tests.traffic import Caller, event, event_ids, header, made, send_all
+from tracklayer.data_lock import hold
+from tracklayer.settings import load_settings
 from tracklayer.store.tables import PARTITIONED
 
 LONGEST = 60.0  # seconds that a run may take on a busy machine
@@ -133,12 +135,24 @@ def test_a_move_that_is_killed_goes_on_and_meanwhile_no_server_starts(tmp_path: 
     assert run_move(file, fresh_postgres).status == 1
 
 
+def test_a_running_server_is_noticed_whatever_data_directory_is_named(tmp_path: Path) -> None:
+    data_dir, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    file = data_dir / "tracklayer.db"
+    fill(file, 1)
+    elsewhere.mkdir()
+    with hold(load_settings({"TRACKLAYER_DATA_DIR": str(data_dir)})):
+        refused = run_move(file, "postgresql://h/d", data_dir=str(elsewhere))
+    assert refused.status == 1
+    assert f"another TrackLayer is running on {file}" in refused.err
+
+
 @pytest.mark.timeout(180)
 def test_a_server_that_the_lock_does_not_show_is_noticed_by_what_it_writes(tmp_path: Path, fresh_postgres: str) -> None:
     with ServerProcess(tmp_path / "data") as server:
         caller = Caller(Api(server.url, server.key), "busy", pause=0.01)
         caller.start()
         wait_until(lambda: caller.taken_at, what="a first event")
+        server.database_file.with_name("tracklayer.db.lock").unlink()  # as somebody tidied up
         ran = run_move(server.database_file, fresh_postgres, data_dir=str(tmp_path))
         caller.stop()
     assert ran.status == 1, ran

@@ -7,6 +7,7 @@ import pytest
 from tests.harness import Api
 from tests.web.expect import ok, problem
 from tests.web.site import Site
+from tracklayer.demo.receiver import Answer
 
 SCOPES = ("events:write", "events:read", "destinations:read", "destinations:write", "admin")
 
@@ -109,6 +110,33 @@ def test_who_may_not_change_destinations_asks_no_template_what_a_secret_is(api: 
     for body in (guess, pattern):
         for call in ("preview", "compare"):
             problem(reader.post(f"{path}/{call}", body), 403, "missing_scope", says="destinations:write")
+
+
+def test_a_warning_quotes_a_real_event_only_to_who_may_read_events(api: Api, site: Site, keys: dict[str, str]) -> None:
+    site.send(user_data={"email": "jane.doe@example.com"})
+    draft = site.draft(template='{"v": {{add user_data.email 1}}}')
+    made = ok(api.post("/v1/destinations", draft), 201)
+    path, counted = f"/v1/destinations/{made['id']}", "1 of the last 1 matching events could not be sent: "
+    assert [each.startswith(counted) and "jane.doe" in each for each in made["warnings"]] == [True]
+    reader, writer = Api(api.url, keys["destinations:read"]), Api(api.url, keys["destinations:write"])
+    answers = [reader.get(path), writer.patch(path, {"name": "again"}), writer.post(f"{path}/pause")]
+    assert [ok(each)["warnings"] for each in answers] == [[f"{counted}the scope events:read shows why"]] * 3
+
+
+def test_who_may_not_read_events_sees_no_body_by_trying_a_replay(api: Api, site: Site, keys: dict[str, str]) -> None:
+    site.receiver.script(site.path, Answer(400))
+    made = site.create()
+    site.kill()
+    body = {"destination_id": made["id"], "mode": "rerender", "dry_run": True}
+    writer = Api(api.url, keys["destinations:write"])
+    problem(writer.post("/v1/dead-letters/replay", body), 403, "missing_scope", says="events:read")
+    both = ok(api.post("/v1/api-keys", {"name": "rw", "scopes": ["destinations:write", "events:read"]}), 201)["key"]
+    assert ok(Api(api.url, both).post("/v1/dead-letters/replay", body))["diffs"] != []
+    assert ok(writer.post("/v1/dead-letters/replay", body | {"dry_run": False})) == {
+        "count": 1,
+        "dry_run": False,
+        "diffs": [],
+    }
 
 
 @pytest.mark.parametrize("scheme", ["tracklayer", "standard-webhooks"])

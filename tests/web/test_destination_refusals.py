@@ -87,6 +87,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     # durations
     (transport(timeout="10"), "invalid_duration", "/transport/timeout"),
     (transport(timeout="soon"), "invalid_duration", "/transport/timeout"),
+    (transport(timeout="2s 10s"), "invalid_duration", "/transport/timeout"),
     (transport(timeout="0s"), "invalid_duration", "/transport/timeout"),
     (transport(timeout="6m"), "invalid_duration", "/transport/timeout"),
     (transport(timeout=-1), "invalid_duration", "/transport/timeout"),
@@ -102,6 +103,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"retry": {"backoff": ""}}, "invalid_retry", "/retry/backoff"),
     ({"retry": {"backoff": []}}, "invalid_retry", "/retry/backoff"),
     ({"retry": {"backoff": "2s, never"}}, "invalid_retry", "/retry/backoff"),
+    ({"retry": {"backoff": "2s 10s"}}, "invalid_retry", "/retry/backoff"),
+    ({"retry": {"backoff": ["2s", "30s 1m"]}}, "invalid_duration", "/retry/backoff/1"),
     ({"retry": {"backoff": ["2s", "never"]}}, "invalid_duration", "/retry/backoff/1"),
     ({"retry": {"backoff": ["40d"]}}, "invalid_duration", "/retry/backoff/0"),
     ({"retry": {"backoff": "20d"}}, "invalid_retry", "/retry/backoff"),

@@ -98,8 +98,7 @@ class _Move:
                 _show(tables)
                 if source.written():
                     write_line(
-                        f"{self._file} was written to meanwhile: a server runs on it, with another data directory than "
-                        f"{self._data_dir}. Stop it and run this again.",
+                        f"{self._file} was written to meanwhile: a server runs on it. Stop it and run this again.",
                         "red",
                     )
                     return False

@@ -292,7 +292,7 @@ def _compile_header(name: str, value: str, on_missing: OnMissing) -> Part:
 
 def _seconds(value: str | int | float, field: str) -> float:
     with at("transport", field):
-        seconds = parse_duration(value)
+        seconds = parse_duration(value, stored=True)
         if not 0.001 <= seconds <= 300:
             raise Invalid(f"{value!r} is out of range: expected 1ms to 5m", code="invalid_duration", pointer="")
         return seconds

@@ -30,13 +30,13 @@ def compile_policy(retry: Retry) -> RetryPolicy:
 
     Raises `Invalid` with a pointer such as `/retry/backoff/2` (`/retry/backoff` where the delays are one text) for what
     is impossible: more than 100 retries or delays, no delay at all, one that is not a duration, over 30 days in all, a
-    jitter outside 0 to 1.
+    jitter outside 0 to 1. A delay that was saved before is read as it was then: see `parse_duration`.
     """
     if not 0 <= retry.attempts <= MAX_ATTEMPTS:
         raise _refused(f"{retry.attempts} is no number of retries: expected 0 to {MAX_ATTEMPTS}", "attempts")
     if not 0 <= retry.jitter <= 1:
         raise _refused(f"{retry.jitter} is no jitter: expected a share of the delay, 0 to 1", "jitter")
-    delays = _delays(retry.backoff)
+    delays = read_backoff(retry.backoff, stored=True)
     repeated = tuple(delays[min(number, len(delays) - 1)] for number in range(retry.attempts))
     if sum(repeated) > MAX_TOTAL:
         raise _refused(
@@ -77,19 +77,19 @@ def next_due(
     return now + max(delay, retry_after or 0.0) + delay * policy.jitter * rng.random()
 
 
-def _delays(backoff: str | list[Duration]) -> list[float]:
-    """The delays of a list or of a comma-separated text, in seconds."""
+def read_backoff(backoff: str | list[Duration], *, stored: bool = False) -> list[float]:
+    """The delays of a list or of a comma-separated text, in seconds. Raises `Invalid` as `compile_policy` does."""
     texts = backoff.split(",") if isinstance(backoff, str) else backoff
     if not texts or (isinstance(backoff, str) and not backoff.strip()):
         raise _refused("backoff has no delay: expected at least one, such as 2s", "backoff")
     if len(texts) > MAX_ATTEMPTS:
         raise _refused(f"backoff has {len(texts)} delays: expected at most {MAX_ATTEMPTS}", "backoff")
-    return [_delay(text, index, isinstance(backoff, str)) for index, text in enumerate(texts)]
+    return [_delay(text, index, isinstance(backoff, str), stored) for index, text in enumerate(texts)]
 
 
-def _delay(text: Duration, index: int, in_text: bool) -> float:
+def _delay(text: Duration, index: int, in_text: bool, stored: bool) -> float:
     try:
-        return parse_duration(text)
+        return parse_duration(text, stored=stored)
     except Invalid as error:
         if in_text:
             raise _refused(f"delay {index + 1} of backoff: {error.detail}", "backoff") from None

@@ -197,9 +197,7 @@ class Destinations:
             record = msgspec.structs.replace(current.record, status=status)
             return _Change(record, "went_live" if goes_live else _TURNS[status], {"before": before.value})
 
-        before, changed = await self._change(workspace_id, destination_id, make, author=author)
-        if before.record.status is DestinationStatus.PAUSED and status is DestinationStatus.ACTIVE:
-            await self._engine.end_hold(destination_id)
+        _, changed = await self._change(workspace_id, destination_id, make, author=author)
         return changed
 
     async def rotate_secret(
@@ -341,12 +339,15 @@ class Destinations:
         """Write what `make` makes of a destination, and answer what it was and what it is.
 
         Where somebody else changes it meanwhile, it is made anew of what that one has made: neither change is lost.
+        What a resume ends, it ends first: where that fails, the destination is still paused, and can be resumed again.
         """
         for _ in range(TRIES):
             before = self.get(workspace_id, destination_id)
             _expect(before, seen)
             change = await make(before)
             record = msgspec.structs.replace(change.record, updated_at=self._clock.now())
+            if before.record.status is DestinationStatus.PAUSED and record.status is DestinationStatus.ACTIVE:
+                await self._engine.end_hold(destination_id)
             version = None
             if record.version != before.record.version:
                 version = _version(record, author, change.note)

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tracklayer.decoding import decode_as
+from tracklayer.delivery.retry import read_backoff
 from tracklayer.delivery.sign import hint
-from tracklayer.errors import Invalid
+from tracklayer.errors import Invalid, at
 from tracklayer.model.destination import (
     Consent,
     DestinationConfig,
@@ -21,8 +22,10 @@ from tracklayer.model.destination import (
     Success,
     Transport,
 )
+from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Json, decode_json, encode_json
 from tracklayer.operate.names import checked_name
+from tracklayer.pipeline.consent_signals import LONGEST_NAME
 
 
 class SigningDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,9 +86,12 @@ def merge_draft(current: dict[str, Json], patch: dict[str, Json]) -> Destination
 def draft_config(draft: DestinationDraft, *, signed: bool) -> DestinationConfig:
     """The configuration that a draft asks for; `signed`: a signing secret is, or will be, there.
 
-    Raises `Invalid` for a name that is none, which compiling lets pass: what is stored already must load.
+    Raises `Invalid` for what compiling lets pass, as what is stored already must load: a name that is none, two
+    durations that have lost their comma, a category that is none.
     """
     checked_name(draft.name)
+    _check_durations(draft)
+    _check_categories(draft.consent)
     signing = draft.signing if isinstance(draft.signing, SigningDraft) else None
     return DestinationConfig(
         name=draft.name,
@@ -102,6 +108,25 @@ def draft_config(draft: DestinationDraft, *, signed: bool) -> DestinationConfig:
         consent=draft.consent,
         ordering=draft.ordering,
     )
+
+
+def _check_durations(draft: DestinationDraft) -> None:
+    transport = draft.transport
+    for field in ("timeout", "connect_timeout", "read_timeout"):
+        value = getattr(transport, field)
+        with at("transport", field):
+            parse_duration(0 if value is None else value)
+    read_backoff(draft.retry.backoff)
+
+
+def _check_categories(policy: Consent | None) -> None:
+    for place, category in enumerate(policy.requires if policy else ()):
+        if not 0 < len(category.strip()) <= LONGEST_NAME:
+            raise Invalid(
+                f"a category has 1 to {LONGEST_NAME} characters, such as ad_storage",
+                code="invalid_category",
+                pointer=f"/consent/requires/{place}",
+            )
 
 
 def config_json(config: DestinationConfig) -> dict[str, Json]:

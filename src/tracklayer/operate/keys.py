@@ -68,10 +68,12 @@ class Keys:
         author: str,
         key: str | None = None,
         key_id: str | None = None,
+        once: str | None = None,
     ) -> tuple[ApiKey, str]:
         """Make a key (or take the given one in); answers its record and the key itself, this once.
 
-        A form brings the `key_id` that its page has drawn. Raises `Conflict` where it was sent already.
+        A form brings the `key_id` that its page has drawn, a setting the purpose for which a key is made only `once`.
+        Raises `Conflict` where that was done already.
         """
         wanted = frozenset(scopes)
         for place, scope in enumerate(scopes):
@@ -95,7 +97,7 @@ class Keys:
             scopes=wanted,
             created_at=self._clock.now(),
         )
-        if not await self._configuration.add_api_key(record):
+        if not await self._configuration.add_api_key(record, once=once):
             raise Conflict("this form was sent already, and made its key: no other one was made", code="made_already")
         await self._catalog.load_keys()
         detail: dict[str, Json] = {"name": name, "scopes": sorted(wanted)}
@@ -106,13 +108,13 @@ class Keys:
         """Make the admin key that a setting gives, once: one that was revoked since stays so, wherever the setting
         still stands.
         """
-        mark = self._ids.new("key").encode()
-        is_new = await self._checks.first(f"{name} {_digest(key)}", mark) == mark
-        if self.find(key) is not None:
+        purpose = f"{name} {_digest(key)}"
+        if (found := self.find(key)) is not None:
+            await self._checks.first(purpose, found.id.encode())
             return
-        if is_new:
-            await self.create(workspace_id, name=name, scopes=("admin",), author=author, key=key)
-        else:
+        try:
+            await self.create(workspace_id, name=name, scopes=("admin",), author=author, key=key, once=purpose)
+        except Conflict:
             log.warning("admin_key_was_revoked", setting=name, hint=hint(key))
 
     async def remove(self, workspace_id: str, key_id: str, *, author: str) -> None:

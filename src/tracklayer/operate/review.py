@@ -29,6 +29,7 @@ RECENT = 2_000  # of the newest events of the workspace are looked through for t
 PAGE = 200
 DIFFS = 20  # of the events that change, how many are shown whole
 FAILURES = 5  # kinds of failure that are warned of
+UNTOLD = "the scope events:read shows why"
 
 _SET_ON_SENDING = ("x-tracklayer-", "webhook-", "idempotency-key")
 
@@ -100,8 +101,11 @@ class Reviews:
         self._attempter = attempter
         self._clock = clock
 
-    async def warnings(self, destination: Destination) -> list[str]:
-        """What a person should know about a destination that was saved; it works all the same."""
+    async def warnings(self, destination: Destination, *, quoting: bool = True) -> list[str]:
+        """What a person should know about a destination that was saved; it works all the same.
+
+        Why a real event could not be sent quotes what is in it: without `quoting` it is only counted.
+        """
         secrets = self._secrets(destination)
         absent = sorted(destination.plan.renderer.secrets - secrets.keys())
         found = [f"the secret {name} does not exist yet: deliveries fail until it does" for name in absent]
@@ -111,7 +115,9 @@ class Reviews:
         held_until = self._engine.held_until(destination.id)
         if held_until is not None:
             found.append(f"the receiver asked to wait: nothing is sent before {rfc3339(held_until)}, or until a resume")
-        return found + await self._recent_warnings(destination, dict.fromkeys(absent, "") | secrets, not absent)
+        return found + await self._recent_warnings(
+            destination, dict.fromkeys(absent, "") | secrets, not absent, quoting
+        )
 
     async def compare(
         self, workspace_id: str, destination_id: str, overrides: dict[str, Json], version: int | None = None
@@ -164,7 +170,7 @@ class Reviews:
         ]
 
     async def _recent_warnings(
-        self, destination: Destination, secrets: Mapping[str, str], counts_failures: bool
+        self, destination: Destination, secrets: Mapping[str, str], counts_failures: bool, quoting: bool
     ) -> list[str]:
         """What the newest matching events lack, and why some of them could not be sent."""
         lacking: Counter[str] = Counter()
@@ -175,7 +181,7 @@ class Reviews:
             prepared = self._prepare(destination, self._admitted(destination, event).event, secrets)
             lacking.update({each.path for each in prepared.missing})
             if isinstance(prepared, Unsendable) and counts_failures:
-                failing[prepared.failure.detail] += 1
+                failing[prepared.failure.detail if quoting else UNTOLD] += 1
         of = f"of the last {len(events)} matching events"
         return [
             *(f"{count} {of} have no {path}" for path, count in lacking.most_common()),

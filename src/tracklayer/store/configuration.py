@@ -14,7 +14,15 @@ from tracklayer.model.event import decode_json, encode_json
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, VersionRecord, Workspace
 from tracklayer.store.database import Database
 from tracklayer.store.newer import read_known
-from tracklayer.store.tables import api_keys, destination_versions, destinations, secrets, suppressions, workspaces
+from tracklayer.store.tables import (
+    api_keys,
+    destination_versions,
+    destinations,
+    key_checks,
+    secrets,
+    suppressions,
+    workspaces,
+)
 
 _CONFIG = msgspec.json.Decoder(DestinationConfig, float_hook=Decimal)
 
@@ -44,11 +52,19 @@ class Configuration:
         rows = await self._rows(select(api_keys).order_by(api_keys.c.id))
         return [ApiKey(**{**row, "scopes": frozenset(row["scopes"].split())}) for row in rows]
 
-    async def add_api_key(self, key: ApiKey) -> bool:
-        """Store a new key; False where one with its id is there already."""
+    async def add_api_key(self, key: ApiKey, *, once: str | None = None) -> bool:
+        """Store a new key; False where one with its id is there already, or one was made for the purpose `once`."""
         values = {**msgspec.structs.asdict(key), "scopes": " ".join(sorted(key.scopes))}
         adding = self._database.insert(api_keys).values(values).on_conflict_do_nothing(index_elements=["id"])
-        return await self._database.write(lambda connection: connection.execute(adding).rowcount == 1)
+        marking = (
+            self._database.insert(key_checks).values(purpose=once, sealed=key.id.encode()).on_conflict_do_nothing()
+        )
+
+        def work(connection: Connection) -> bool:
+            is_first = once is None or connection.execute(marking).rowcount == 1
+            return is_first and connection.execute(adding).rowcount == 1
+
+        return await self._database.write(work)
 
     async def remove_api_key(self, key_id: str) -> bool:
         """Forget a key; False where it stays, for it is the last one of its workspace with the scope `admin`."""

@@ -31,7 +31,7 @@ from tracklayer.web.api.views import (
     request_view,
     response_view,
 )
-from tracklayer.web.auth import caller, requires
+from tracklayer.web.auth import caller, demand, requires
 from tracklayer.web.exchange import ApiRequest, ApiResponse
 
 Mode = Literal["as_sent", "rerender"]
@@ -230,8 +230,11 @@ class DeadLettersController(Controller):
     async def replay_all(
         self, request: ApiRequest, service: Service, data: BulkReplayRequest
     ) -> Response[BulkReplay | ReplayStarted]:
-        """Replay all that the filter selects; a dry run counts and shows how the bodies would differ."""
+        """Replay all that the filter selects; a dry run counts and shows how the bodies would differ, so it needs the
+        scope `events:read`, too."""
         key = caller(request.scope)
+        if data.dry_run:
+            demand(key, "events:read")
         wanted = data.filter()
         if data.per_second is None or data.dry_run:
             done = await service.dead_letters.replay_all(

@@ -15,6 +15,7 @@ from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Event, Json
 from tracklayer.model.moment import rfc3339
+from tracklayer.model.records import ApiKey
 from tracklayer.operate.draft import Change, DestinationDraft
 from tracklayer.operate.review import Comparison
 from tracklayer.service import Service
@@ -118,13 +119,14 @@ class DestinationsController(Controller):
             service.destinations.checked(data)
             return ApiResponse(Planned(changed=True, changes=[]), status_code=200)
         created = await service.destinations.create(key.workspace_id, data, author=key.name)
-        return await _answer(created, service, status=201)
+        return await _answer(created, key, service, status=201)
 
     @get("/{destination_id:str}", guards=READ)
     async def one(self, request: ApiRequest, service: Service, destination_id: str) -> Response[DestinationView]:
         """One destination."""
-        found = service.destinations.get(caller(request.scope).workspace_id, destination_id)
-        return await _answer(found, service)
+        key = caller(request.scope)
+        found = service.destinations.get(key.workspace_id, destination_id)
+        return await _answer(found, key, service)
 
     @put("/{destination_id:str}", guards=WRITE)
     async def replace(
@@ -142,7 +144,7 @@ class DestinationsController(Controller):
         if dry_run:
             return _planned(destinations.planned(key.workspace_id, destination_id, data, seen=seen))
         saved = await destinations.replace(key.workspace_id, destination_id, data, author=key.name, seen=seen)
-        return await _answer(saved, service)
+        return await _answer(saved, key, service)
 
     @patch("/{destination_id:str}", guards=WRITE)
     async def merge(
@@ -161,7 +163,7 @@ class DestinationsController(Controller):
             draft = destinations.merged(key.workspace_id, destination_id, data)
             return _planned(destinations.planned(key.workspace_id, destination_id, draft, seen=seen))
         saved = await destinations.patch(key.workspace_id, destination_id, data, author=key.name, seen=seen)
-        return await _answer(saved, service)
+        return await _answer(saved, key, service)
 
     @delete("/{destination_id:str}", guards=WRITE, status_code=200)
     async def remove(
@@ -209,7 +211,7 @@ class DestinationsController(Controller):
         restored = await service.destinations.restore(
             key.workspace_id, destination_id, number, author=key.name, seen=read_if_match(if_match)
         )
-        return await _answer(restored, service)
+        return await _answer(restored, key, service)
 
     @post("/{destination_id:str}/pause", guards=WRITE, status_code=200)
     async def pause(self, request: ApiRequest, service: Service, destination_id: str) -> Response[DestinationView]:
@@ -322,8 +324,9 @@ class DestinationsController(Controller):
         return test_view(rehearsal)
 
 
-async def _answer(destination: Destination, service: Service, status: int = 200) -> Response[Any]:
-    view = destination_view(destination, service.clock.now(), await service.reviews.warnings(destination))
+async def _answer(destination: Destination, key: ApiKey, service: Service, status: int = 200) -> Response[Any]:
+    warnings = await service.reviews.warnings(destination, quoting=may(key, "events:read"))
+    view = destination_view(destination, service.clock.now(), warnings)
     etag = f'"{destination.record.version}"'
     return ApiResponse(view, status_code=status, headers={"ETag": etag})
 
@@ -337,7 +340,7 @@ async def _set_status(
 ) -> Response[Any]:
     key = caller(request.scope)
     changed = await service.destinations.set_status(key.workspace_id, destination_id, status, author=key.name)
-    return await _answer(changed, service)
+    return await _answer(changed, key, service)
 
 
 def _version_of(cursor: str | None) -> int | None:
