@@ -156,6 +156,14 @@ async def test_what_an_answer_means_is_read_from_it_as_it_is() -> None:
     assert SECRETS["token"] not in f"{done.verdict.rule} {done.result}"
 
 
+async def test_a_number_beyond_all_bounds_beside_a_secret_is_sent_once_and_ends() -> None:
+    number = "1e99999999999999999999"
+    to = destination(template=f'{{"t": "{{{{secrets.token}}}}", "n": {number}}}')
+    done, wire, _ = await attempt(to, work())
+    assert number in str(wire.sent[0].body)
+    assert done.verdict.action == "delivered"
+
+
 async def test_of_an_answer_to_more_texts_with_secrets_than_can_be_looked_for_only_the_status_is_kept() -> None:
     many = ", ".join(f'"{number}{{{{base64 secrets.token}}}}"' for number in range(MOST_MADE + 1))
     done, wire, _ = await attempt(destination(template=f'{{"all": [{many}]}}', transport=AUTHORIZED), work(), echo)

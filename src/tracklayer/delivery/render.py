@@ -195,7 +195,7 @@ def _texts_of(body: bytes) -> set[str]:
     """The texts in a body: of JSON the values, else what stands between blanks, `=`, `&` and brackets."""
     try:
         return set(_leaves(decode_json(body)))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, ArithmeticError):
         return set(re.split(r"[\s=&<>]+", body.decode(errors="replace")))
 
 

@@ -63,6 +63,19 @@ class Attempted(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+def broken_off(destination: Destination, work: Work, *, started_at: float, finished_at: float) -> Attempted:
+    """The attempt that an error of ours ended; whether anything was sent, nobody knows."""
+    result = Failure(kind="internal", detail="something went wrong on our side; the log has it as attempt_failed")
+    return Attempted(
+        number=work.attempts + 1,
+        started_at=started_at,
+        finished_at=finished_at,
+        prepared=None,
+        result=result,
+        verdict=classify(destination.plan.rules, result, finished_at),
+    )
+
+
 class Attempter:
     """Makes attempts over one transport."""
 
