@@ -197,7 +197,7 @@ class Catalog:
             secret.name: secret for secret in await self._configuration.secrets() if secret.workspace_id == workspace.id
         }
         suppressions = [
-            ActiveSuppression(record=record, filter=compile_filter(record.filter))
+            ActiveSuppression(record=record, filter=compile_filter(record.filter, max_depth=self.limits.filter_depth))
             for record in await self._configuration.suppressions()
             if record.workspace_id == workspace.id
         ]
