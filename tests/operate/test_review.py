@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from tests.virtual_time import in_virtual_time
+from tests.virtual_time import START, in_virtual_time
 from tests.world import World, running
 from tracklayer.errors import Invalid, NotFound
 from tracklayer.operate.review import COMPARED, DIFFS, FAILURES, PAGE, RECENT, Comparison
@@ -53,6 +55,34 @@ async def test_it_does_not_look_further_back_than_it_says(tmp_path: Path) -> Non
         await world.send(*ids("purchase", RECENT))
         made = await world.destination("d", template='{"c": "{{properties.coupon}}"}', **DRAFT)
         assert await warnings(world, made) == []
+
+
+class Slow:
+    """A clock on which every look takes 0.3 s."""
+
+    def __init__(self) -> None:
+        self._now = START
+
+    def now(self) -> float:
+        self._now += 0.3
+        return self._now
+
+    async def sleep(self, _seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+@in_virtual_time
+async def test_a_template_that_takes_long_is_held_against_fewer_events(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.send(*ids("e", 20), event_name="refund_requested")
+        made = await world.destination("d", template='{"c": "{{properties.coupon}}"}', **DRAFT)
+        with mock.patch.object(world.service.reviews, "_clock", Slow()):
+            (said,) = await warnings(world, made)
+            compared = (await compare(world, made, template="{}")).compared
+        count = int(said.split()[0])
+        assert said == f"{count} of the last {count} matching events have no properties.coupon"
+        assert 1 <= count < 5
+        assert 1 <= compared < 5
 
 
 @in_virtual_time
