@@ -14,6 +14,7 @@ from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.facts import fact_keys, member_keys
 from tracklayer.model.records import Audience, Member
 from tracklayer.operate.audit import Audit
+from tracklayer.operate.filter_warnings import filter_warnings
 from tracklayer.pipeline.audience import compile_rule, rule_fields
 from tracklayer.pipeline.filter import FilterStep
 from tracklayer.pipeline.member import member_fields
@@ -66,6 +67,11 @@ class Audiences:
         """One audience, a list with how many members it has. Raises `NotFound`."""
         found = await self._audience(workspace_id, name)
         return found, await self._store.count(workspace_id, name) if found.rule is None else None
+
+    def warnings(self, audience: Audience) -> list[str]:
+        """What a person should know about an audience's rule; it holds all the same."""
+        aliases = self._catalog.tenant(audience.workspace_id).rules.names_by_key
+        return filter_warnings(audience.rule or {}, aliases, called="rule")
 
     async def put(
         self,

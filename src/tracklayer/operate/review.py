@@ -18,8 +18,8 @@ from tracklayer.model.work import KeptRequest, Work
 from tracklayer.operate.body_diff import body_diff, line_diff
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.draft import DestinationDraft
+from tracklayer.operate.filter_warnings import filter_warnings
 from tracklayer.operate.rehearsal import SYNTHETIC_EVENT
-from tracklayer.pipeline.event_names import canonical_name
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
 from tracklayer.store import History
@@ -112,7 +112,8 @@ class Reviews:
         found = [f"the secret {name} does not exist yet: deliveries fail until it does" for name in absent]
         if not absent:
             found += self._synthetic_warning(destination)
-        found += self._alias_warnings(destination)
+        aliases = self._catalog.tenant(destination.record.workspace_id).rules.names_by_key
+        found += filter_warnings(destination.plan.config.filter, aliases)
         held_until = self._engine.held_until(destination.id)
         if held_until is not None:
             found.append(f"the receiver asked to wait: nothing is sent before {rfc3339(held_until)}, or until a resume")
@@ -158,16 +159,6 @@ class Reviews:
         if not isinstance(prepared, Unsendable):
             return []
         return [f"the synthetic event could not be sent: {prepared.failure.detail}"]
-
-    def _alias_warnings(self, destination: Destination) -> list[str]:
-        """A filter that waits for an alias waits in vain: events have their canonical names by then."""
-        own = self._catalog.tenant(destination.record.workspace_id).rules.names_by_key
-        wanted = {name: canonical_name(name, own) for name in sorted(destination.plan.filter.event_names or ())}
-        return [
-            f"the filter never matches event_name {alias}: such events are called {name}"
-            for alias, name in wanted.items()
-            if name != alias
-        ]
 
     async def _recent_warnings(
         self, destination: Destination, secrets: Mapping[str, str], counts_failures: bool, quoting: bool
