@@ -8,6 +8,7 @@ import msgspec
 from litestar import Controller, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response
+from msgspec import UnsetType
 
 from tracklayer.catalog import Destination
 from tracklayer.errors import Invalid, NotFound, at
@@ -16,7 +17,7 @@ from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Event, Json
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.records import ApiKey
-from tracklayer.operate.draft import Change, DestinationDraft
+from tracklayer.operate.draft import Change, DestinationDraft, SigningDraft, signing_warnings
 from tracklayer.operate.review import Comparison
 from tracklayer.service import Service
 from tracklayer.web.api.parameters import PAGE, Cursor, IfMatch, Limit, read_cursor, read_if_match, read_moment
@@ -119,7 +120,7 @@ class DestinationsController(Controller):
             service.destinations.checked(data)
             return ApiResponse(Planned(changed=True, changes=[]), status_code=200)
         created = await service.destinations.create(key.workspace_id, data, author=key.name)
-        return await _answer(created, key, service, status=201)
+        return await _answer(created, key, service, status=201, signing=data.signing)
 
     @get("/{destination_id:str}", guards=READ)
     async def one(self, request: ApiRequest, service: Service, destination_id: str) -> Response[DestinationView]:
@@ -144,7 +145,7 @@ class DestinationsController(Controller):
         if dry_run:
             return _planned(destinations.planned(key.workspace_id, destination_id, data, seen=seen))
         saved = await destinations.replace(key.workspace_id, destination_id, data, author=key.name, seen=seen)
-        return await _answer(saved, key, service)
+        return await _answer(saved, key, service, signing=data.signing)
 
     @patch("/{destination_id:str}", guards=WRITE)
     async def merge(
@@ -159,11 +160,11 @@ class DestinationsController(Controller):
         """Save a new version with some fields changed: a JSON Merge Patch (RFC 7396)."""
         key, seen = caller(request.scope), read_if_match(if_match)
         destinations = service.destinations
+        draft = destinations.merged(key.workspace_id, destination_id, data)
         if dry_run:
-            draft = destinations.merged(key.workspace_id, destination_id, data)
             return _planned(destinations.planned(key.workspace_id, destination_id, draft, seen=seen))
         saved = await destinations.patch(key.workspace_id, destination_id, data, author=key.name, seen=seen)
-        return await _answer(saved, key, service)
+        return await _answer(saved, key, service, signing=None if data.get("signing") is None else draft.signing)
 
     @delete("/{destination_id:str}", guards=WRITE, status_code=200)
     async def remove(
@@ -324,8 +325,16 @@ class DestinationsController(Controller):
         return test_view(rehearsal)
 
 
-async def _answer(destination: Destination, key: ApiKey, service: Service, status: int = 200) -> Response[Any]:
-    warnings = await service.reviews.warnings(destination, quoting=may(key, "events:read"))
+async def _answer(
+    destination: Destination,
+    key: ApiKey,
+    service: Service,
+    status: int = 200,
+    signing: SigningDraft | UnsetType | None = None,
+) -> Response[Any]:
+    """`signing` is what the caller gave, where this answers a save."""
+    recent = await service.reviews.warnings(destination, quoting=may(key, "events:read"))
+    warnings = [*signing_warnings(signing), *recent]
     view = destination_view(destination, service.clock.now(), warnings)
     etag = f'"{destination.record.version}"'
     return ApiResponse(view, status_code=status, headers={"ETag": etag})
