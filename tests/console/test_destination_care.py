@@ -110,7 +110,9 @@ def test_a_suppression_is_made_and_lifted(place: Place) -> None:
 
 def test_what_is_wrong_with_a_suppression_stands_at_its_field_and_nothing_typed_is_lost(place: Place) -> None:
     made = place.create()
-    for field, value in (("filter", "{oops"), ("filter", "[1]"), ("until", "someday"), ("reason", "  ")):
+    wrong = [("filter", "{oops"), ("filter", "[1]"), ("reason", "  ")]
+    wrong += [("until", value) for value in ("someday", "0s", "2020-01-01", "9999-12-31T23:59:59-23:59")]
+    for field, value in wrong:
         form = {"reason": "typed by hand", "filter": "", "until": "", field: value}
         refused = place.send_form(made["id"], "/suppressions", **form)
         assert refused.status == 422, value

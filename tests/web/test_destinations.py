@@ -316,6 +316,7 @@ def test_suppressions_keep_events_back_until_they_are_lifted(api: Api, site: Sit
         ({"reason": "x", "until": "soon"}, "invalid_time", "/until"),
         ({"reason": "x", "until": "9999-12-31T23:59:59-23:59"}, "invalid_time", "/until"),
         ({"reason": "x", "until": "0001-01-01T00:00:00+23:59"}, "invalid_time", "/until"),
+        ({"reason": "x", "until": "2020-01-01T00:00:00Z"}, "invalid_time", "/until"),
         ({"reason": "x", "until": 5}, "wrong_type", "/until"),
         ({"reason": "x", "filter": {"propertys.x": 1}}, "invalid_filter", "/filter/propertys.x"),
         ({"reason": "x", "filter": {"platform": {"$like": 1}}}, "invalid_filter", "/filter/platform/$like"),

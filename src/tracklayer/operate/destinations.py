@@ -15,6 +15,7 @@ from tracklayer.flow.engine import Engine
 from tracklayer.identity import IdFactory
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.event import Json
+from tracklayer.model.moment import rfc3339
 from tracklayer.model.records import DestinationRecord, Suppression, VersionRecord
 from tracklayer.operate.audit import Audit
 from tracklayer.operate.draft import (
@@ -275,11 +276,21 @@ class Destinations:
         until: float | None,
         author: str,
     ) -> Suppression:
-        """Keep events from a destination until `until` (unix seconds), or until the suppression is lifted."""
+        """Keep events from a destination until `until` (unix seconds), or until the suppression is lifted.
+
+        Raises `Invalid` for one that is over already: it would keep back nothing, and look as if it did.
+        """
         destination = self.get(workspace_id, destination_id)
         reason = checked_reason(reason, "a suppression needs a reason")
         with at("filter"):
             compile_filter(event_filter, max_depth=self._catalog.limits.filter_depth)
+        now = self._clock.now()
+        if until is not None and until <= now:
+            raise Invalid(
+                f"until is {rfc3339(until)}, which is over: expected a time after {rfc3339(now)}",
+                code="invalid_time",
+                pointer="/until",
+            )
         suppression = Suppression(
             id=self._ids.new("sup"),
             workspace_id=workspace_id,
@@ -287,7 +298,7 @@ class Destinations:
             filter=event_filter,
             reason=reason,
             author=author,
-            created_at=self._clock.now(),
+            created_at=now,
             until=until,
         )
         await self._configuration.add_suppression(suppression)

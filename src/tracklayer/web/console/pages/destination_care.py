@@ -12,7 +12,7 @@ from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, TrackLayerError, at
 from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Json, encode_json
-from tracklayer.model.moment import parse_rfc3339
+from tracklayer.model.moment import given_moment
 from tracklayer.model.records import VersionRecord
 from tracklayer.operate.body_diff import line_diff
 from tracklayer.operate.draft import config_json
@@ -271,6 +271,6 @@ def _until(text: str, now: float) -> float | None:
             return now + parse_duration(given)
         except Invalid:
             try:
-                return parse_rfc3339(given)
+                return given_moment(given)
             except ValueError as error:
                 raise Invalid(f"{given!r} is no time: expected 2h, 7d, or 2026-05-05T10:30:00Z", pointer="") from error
