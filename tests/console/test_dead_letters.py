@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -46,6 +48,18 @@ def test_a_cause_offers_to_mend_with_the_way_back_to_replay_and_to_let_go(
     assert f'href="/settings/destinations/{refused["id"]}/edit?event=' in page.text
     assert "Replay 3" in page.words
     assert "Discard 3" in page.words
+
+
+def test_what_is_left_of_a_cause_is_counted_as_its_page_has_counted_it(place: Place, refused: dict[str, Any]) -> None:
+    page = place.console.get("/dead-letters", destination_id=refused["id"], cause="401")
+    asked = unescape(re.search(r'hx-get="(/dead-letters/counted[^"]+)"', page.text)[1])  # type: ignore[index]
+    place.kill(properties={"order_id": "A4"})
+    first = place.api.get("/v1/dead-letters", destination_id=refused["id"]).body["data"][-1]
+    place.console.post(f"/deliveries/{first['id']}/discard", {"reason": "a test"})
+    left = place.console.fragment(asked)
+    assert 'hx-swap-oob="outerHTML:.cause-count">2</span>' in left.text
+    assert 'name="seen" value="2" hx-swap-oob="outerHTML:input[name=seen]"' in left.text
+    assert place.console.get(asked).location == f"/dead-letters?destination_id={refused['id']}&cause=401"
 
 
 def test_a_missing_secret_is_mended_among_the_secrets(place: Place) -> None:
@@ -166,5 +180,5 @@ def test_a_reason_that_is_none_is_told_at_its_field_and_stays_there(
     page = place.console.post("/dead-letters/discard", chosen(place, refused["id"]) | {"reason": reason})
     assert page.status == 422
     assert words in page.errors
-    assert f'id="discard-reason" name="reason" type="text" value="{reason}"' in page.text
+    assert f'id="discard-all-reason" name="reason" type="text" value="{reason}"' in page.text
     assert "Discard 3" in page.words
