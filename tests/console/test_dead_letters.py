@@ -73,9 +73,11 @@ def test_a_missing_secret_is_mended_among_the_secrets(place: Place) -> None:
 def test_a_route_that_is_suppressed_from_here_says_so_here(place: Place, refused: dict[str, Any]) -> None:
     page = place.console.get("/dead-letters", destination_id=refused["id"], cause="401")
     assert "in force" not in page.words
-    form = {"reason": "they move", "filter": "{}", "return": f"/dead-letters?destination_id={refused['id']}&cause=401"}
+    form = {"reason": "they move"} | page.hidden("filter", "return", "new_id")
     after = place.console.follow(place.send_form(refused["id"], "/suppressions", **form))
     assert "1 suppression in force" in after.words
+    assert place.send_form(refused["id"], "/suppressions", **form).status == 409  # it was pressed twice
+    assert len(place.api.get(f"/v1/destinations/{refused['id']}/suppressions").body["data"]) == 1
 
 
 def test_comparing_shows_the_bodies_that_a_rerender_would_send(place: Place, refused: dict[str, Any]) -> None:

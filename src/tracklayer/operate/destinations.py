@@ -275,10 +275,12 @@ class Destinations:
         reason: str,
         until: float | None,
         author: str,
+        suppression_id: str | None = None,
     ) -> Suppression:
         """Keep events from a destination until `until` (unix seconds), or until the suppression is lifted.
 
-        Raises `Invalid` for one that is over already: it would keep back nothing, and look as if it did.
+        Raises `Invalid` for one that is over already: it would keep back nothing, and look as if it did. A form brings
+        the `suppression_id` that its page has drawn. Raises `Conflict` where it was sent already.
         """
         destination = self.get(workspace_id, destination_id)
         reason = checked_reason(reason, "a suppression needs a reason")
@@ -292,7 +294,7 @@ class Destinations:
                 pointer="/until",
             )
         suppression = Suppression(
-            id=self._ids.new("sup"),
+            id=suppression_id or self._ids.new("sup"),
             workspace_id=workspace_id,
             destination_id=destination.id,
             filter=event_filter,
@@ -301,8 +303,11 @@ class Destinations:
             created_at=now,
             until=until,
         )
-        await self._configuration.add_suppression(suppression)
+        is_new = await self._configuration.add_suppression(suppression)
         await self._reload(workspace_id)
+        if not is_new:
+            said = "this form was sent already, and made its suppression: no other one was made"
+            raise Conflict(said, code="made_already")
         detail: dict[str, Json] = {"suppression_id": suppression.id, "reason": reason, "filter": event_filter}
         await self._record(destination.record, author, "suppressed", {**detail, "until": until})
         return suppression

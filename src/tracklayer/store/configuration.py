@@ -173,10 +173,11 @@ class Configuration:
         rows = await self._rows(select(suppressions).order_by(suppressions.c.id))
         return [Suppression(**{**row, "filter": decode_json(row["filter"])}) for row in rows]
 
-    async def add_suppression(self, suppression: Suppression) -> None:
-        """Store a new suppression."""
+    async def add_suppression(self, suppression: Suppression) -> bool:
+        """Store a new suppression; False where one with its id is there already."""
         values = {**msgspec.structs.asdict(suppression), "filter": encode_json(suppression.filter)}
-        await self._write(insert(suppressions).values(values))
+        adding = self._database.insert(suppressions).values(values).on_conflict_do_nothing(index_elements=["id"])
+        return await self._database.write(lambda connection: connection.execute(adding).rowcount == 1)
 
     async def remove_suppression(self, suppression_id: str) -> None:
         """Forget a suppression."""

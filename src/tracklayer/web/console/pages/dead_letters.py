@@ -141,6 +141,7 @@ async def _page(
         discarded=number_seen(given, "discarded"),
         typed={name: str(given.get(name, "")) for name in ("mode", "per_second", "reason")},
         most=LONGEST,
+        new_id=service.ids.new("sup"),
         replays=[each for each in service.replays.all(workspace_id) if each.ended_at is None],
         facts=row_facts(service, workspace_id),
         now=now,
