@@ -172,4 +172,12 @@ def test_where_nothing_personal_may_be_stored_the_payload_is_not_kept(tmp_path: 
         assert "drop_pii" in kept["about"]["withheld"]
         assert ok(api.get(f"/v1/rejected/{kept['id']}"))["payload"] == ""
         problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 409, "not_kept_whole")
+        ok(call(api, "/v1/batch", {"batch": [{"type": "jane@example.com"}]}, source["key"]))
+        (kept, _) = rejected(api, source)
+        assert kept["detail"].startswith("the value is not shown: expected one of track, page")
+        wrong = {"event_name": "x", "occurred_at": "jane@example.com"}
+        problem(api.post("/v1/events", wrong), 422, "invalid_time", pointer="/occurred_at", says="jane")  # the sender's
+        (kept, *_) = ok(api.get("/v1/rejected"))["data"]
+        assert (kept["code"], kept["pointer"]) == ("invalid_time", "/occurred_at")
+        assert kept["detail"].startswith("the value is not shown: expected RFC 3339")
         assert b"jane@example.com" not in server.database_file.read_bytes()

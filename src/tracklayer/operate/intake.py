@@ -188,8 +188,14 @@ class Intake:
             source_id=source_id,
             received_at=now,
             code=bad.code,
-            detail=bad.detail,
+            detail=_valueless(bad.detail) if drop_pii else bad.detail,
             pointer=bad.pointer,
             about=kept,
             payload=payload,
         )
+
+
+def _valueless(detail: str) -> str:
+    """What a reason says was expected, without what was sent instead: that may be personal."""
+    expected = detail.rpartition(": expected ")[2] if ": expected " in detail else ""
+    return f"the value is not shown{expected and f': expected {expected}'} (drop_pii)"
