@@ -34,6 +34,7 @@ PATHS: Mapping[str, str | None] = {  # path → type of call; None: many calls, 
     "/v1/batch": None,
     "/v1/b": None,
     "/v1/import": None,
+    "/beacon/v1/batch": None,  # RudderStack's, for `navigator.sendBeacon`
 }
 CONTEXT: Mapping[str, str] = {"userAgent": "user_agent"}  # what is called otherwise in our `context`; the rest stays
 DEVICE: Mapping[str, str] = {"manufacturer": "brand"}
