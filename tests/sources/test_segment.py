@@ -159,6 +159,12 @@ def test_where_it_happened_is_the_channel_or_what_the_source_is_told() -> None:
     assert "platform" not in mapped(type="page")
 
 
+@pytest.mark.parametrize("empty", ["", None])
+def test_an_empty_value_is_none(empty: Any) -> None:
+    call = event(type="track", event="Order Completed", properties={"value": empty, "revenue": Decimal("149.9")})
+    assert call.properties["value"] == Decimal("149.9")
+
+
 def test_what_belongs_to_another_kind_of_call_is_kept_as_an_extra() -> None:
     loose = {"groupId": "g", "traits": {"plan": "pro"}, "name": "N", "category": "C", "previousId": "p"}
     assert event(type="track", event="E", **loose).context == {"extra": loose}

@@ -253,7 +253,7 @@ def _properties(call: Mapping[str, Json], kind: str) -> dict[str, Json]:
 
 def _commerce(properties: dict[str, Json]) -> None:
     """`products` become `items`, revenue or total becomes `value`; an `orderId` is an `order_id`."""
-    value = _first(properties, *VALUE)
+    value = next((properties[name] for name in VALUE if properties.get(name) not in (None, "")), None)
     if value is not None:
         properties["value"] = value
     if "orderId" in properties:
