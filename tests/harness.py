@@ -185,6 +185,7 @@ class ServerProcess:
 class MeasuredServer(ServerProcess):
     """One whose coverage counts: for many tests to share."""
 
+    program = ("tests.greenlets", *ServerProcess.program)
     measured = True
 
 

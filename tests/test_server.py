@@ -38,7 +38,7 @@ from tracklayer.settings import Settings
 def start(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Start a server that is expected to end by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "tracklayer", "serve"],
+        [sys.executable, "-m", "tests.greenlets", "tracklayer", "serve"],
         env=environment({"port": "0", "data_dir": str(data_dir)} | settings, measured=True),
         capture_output=True,
         text=True,
