@@ -15,8 +15,11 @@ from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple
 
+from coverage import process_startup
+
 import tracklayer.cli
 import tracklayer.server  # noqa: F401
+from tests import greenlets
 from tracklayer.pipeline.devices import user_agent_reader
 from tracklayer.web.console.rendering import renderer
 
@@ -105,6 +108,9 @@ def main() -> None:
     os.environ.clear()
     os.environ.update(asked.env)
     os.chdir(asked.cwd)
+    if "COVERAGE_PROCESS_CONFIG" in asked.env:  # it is to be measured: from here on, what is imported is not
+        process_startup()
+        greenlets.follow()
     module, *sys.argv[1:] = asked.arguments
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -2,8 +2,8 @@
 
 To import the server takes more CPU than most tests do. So one process imports it, once (tests/forker.py), and a server
 that a test starts is a fork of it: a process of its own, with an environment, a folder and an output of its own, that
-goes on from where `python -m tracklayer serve` has its imports behind it. How it starts from the very beginning is
-what tests/test_server.py tests.
+goes on from where `python -m tracklayer serve` has its imports behind it. Some tests of tests/test_server.py, the
+demo's and those of the documents' commands start from the very beginning.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,13 +78,27 @@ class Forked:
         return self.returncode
 
 
+def run(arguments: Sequence[str], *, env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run `python -m` with these arguments to its end, as a fork. Raises `subprocess.TimeoutExpired`."""
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        process = Forked(arguments, env=env, stdout=out.fileno(), stderr=err.fileno())
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        for each in (out, err):
+            each.seek(0)
+        return subprocess.CompletedProcess(list(arguments), status, out.read(), err.read())
+
+
 class _Forker:
     """A process that has imported what a server needs, and the line to it."""
 
     def __init__(self) -> None:
         self._line, theirs = socket.socketpair()
         self._asking = threading.Lock()
-        # The coverage of servers that many tests share is measured; they start anew.
         left_out = ("TRACKLAYER_", "COVERAGE_")
         with theirs:
             self._process = subprocess.Popen(

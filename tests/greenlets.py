@@ -3,13 +3,10 @@
 A tracer follows one stack of calls. Coverage's own way to follow one for each greenlet (`concurrency = greenlet`) asks
 at every call of any function which greenlet runs, which nearly doubles the CPU of all that is measured. This one
 changes the tracer when the greenlet changes: each is traced as a thread of its own would be.
-
-`python -m tests.greenlets tracklayer serve` is `python -m tracklayer serve` with its greenlets followed.
 """
 
 from __future__ import annotations
 
-import runpy
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -48,9 +45,3 @@ class Tracers:
 def follow() -> None:
     """Follow the greenlets of this thread from now on."""
     greenlet.settrace(Tracers().switched)
-
-
-if __name__ == "__main__":
-    follow()
-    module, *sys.argv[1:] = sys.argv[1:]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -115,7 +115,7 @@ class ServerProcess:
         assert self.process is None or self.process.poll() is not None, "the server runs already"
         env = environment(self.settings, measured=self.measured)
         with self.log_file.open("ab") as log:
-            if self.within or self.measured:
+            if self.within:
                 self.process = subprocess.Popen(
                     [*self.within, sys.executable, "-m", *self.program],
                     env=env,
@@ -185,7 +185,6 @@ class ServerProcess:
 class MeasuredServer(ServerProcess):
     """One whose coverage counts: for many tests to share."""
 
-    program = ("tests.greenlets", *ServerProcess.program)
     measured = True
 
 
