@@ -15,7 +15,7 @@ from hypothesis import settings
 from sqlalchemy.engine import make_url
 from xdist.scheduler.loadfile import LoadFileScheduling
 
-from tests import postgres
+from tests import greenlets, postgres
 from tests.harness import Api, MeasuredServer, ReceiverThread, ServerProcess
 from tracklayer.store import open_database
 
@@ -52,6 +52,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
     scheduling = LoadFileScheduling(config, log)
     scheduling._split_scope = together
     return scheduling
+
+
+def pytest_sessionstart() -> None:
+    """Where coverage is measured, measure it in greenlets, too."""
+    if Coverage.current() is not None:
+        greenlets.follow()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 
 from tests.harness import Api, ServerProcess
 
 MASTER_KEY = base64.b64encode(b"the key of every host, 32 bytes!").decode()
 
+_sources = cycle((0, 1))  # hosts in reality do not go through their sets in one and the same order
+
 
 def host(folder: Path, database_url: str, role: str, **settings: object) -> ServerProcess:
     """A process with a data directory of its own; not started."""
-    return ServerProcess(folder, **{"database_url": database_url, "role": role, "master_key": MASTER_KEY, **settings})
+    given = {"database_url": database_url, "role": role, "master_key": MASTER_KEY, **settings}
+    server = ServerProcess(folder, **given)
+    server.source = next(_sources)
+    return server
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from tests.forking import Forked
 from tracklayer.demo.receiver import Behaviour, Receiver, Recorded
 
 T = TypeVar("T")
@@ -72,9 +73,10 @@ class ServerProcess:
     Its port stays the same over a restart. What it writes, over all its lives, is in `log_file`.
     """
 
-    program: Sequence[str] = ("-m", "tracklayer", "serve")  # what Python runs
+    program: Sequence[str] = ("tracklayer", "serve")  # a module, and its arguments
     within: Sequence[str] = ()  # a command that runs Python in surroundings of its own, as its own process: `env A=1`
     measured = False  # whether its coverage counts
+    source = 0  # of what it is a fork, see `Forked`
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         self.data_dir = data_dir
@@ -85,7 +87,7 @@ class ServerProcess:
             "admin_key": ADMIN_KEY,
             "allow_networks": "127.0.0.0/8",
         } | settings
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def url(self) -> str:
@@ -111,14 +113,20 @@ class ServerProcess:
     def start(self, *, ready: bool = True) -> None:
         """Start it, and wait until it is ready."""
         assert self.process is None or self.process.poll() is not None, "the server runs already"
+        env = environment(self.settings, measured=self.measured)
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.within, sys.executable, *self.program],
-                env=environment(self.settings, measured=self.measured),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+            if self.within:
+                self.process = subprocess.Popen(
+                    [*self.within, sys.executable, "-m", *self.program],
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            else:
+                self.process = Forked(
+                    self.program, env=env, stdout=log.fileno(), stderr=log.fileno(), source=self.source
+                )
         if ready:
             try:
                 wait_until(self.is_ready, what="the server to be ready")

@@ -6,7 +6,6 @@ import asyncio
 import io
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from unittest import mock
 
 import msgspec
 
+from tests.forking import Forked
 from tests.harness import PATIENCE, environment
 from tracklayer.cli import main
 from tracklayer.client import ApiClient
@@ -45,14 +45,15 @@ class ServerProcess:
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         given = {"port": "0", "admin_key": KEY, "allow_networks": "127.0.0.0/8", "data_dir": str(data_dir)} | settings
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tracklayer", "serve"],
-            env=clean_environment(**given),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        (out, write_out), (err, write_err) = os.pipe(), os.pipe()
+        self._out, self._err = os.fdopen(out), os.fdopen(err)
+        try:
+            self.process = Forked(
+                ["tracklayer", "serve"], env=clean_environment(**given), stdout=write_out, stderr=write_err
+            )
+        finally:
+            os.close(write_out)
+            os.close(write_err)
         self.lines: list[dict[str, Any]] = []
         self.printed: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -87,19 +88,16 @@ class ServerProcess:
 
     def stderr(self) -> str:
         """All of it, once the process has ended."""
-        assert self.process.stderr is not None
-        return self.process.stderr.read()
+        return self._err.read()
 
     def close(self) -> None:
         """End it, whatever it does."""
         self.stop(signal.SIGKILL)
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                pipe.close()
+        self._out.close()
+        self._err.close()
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self._out:
             if line.startswith("{"):
                 self.lines.append(msgspec.json.decode(line))
             else:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
+from tests import forking
 from tests.harness import PATIENCE, environment, free_port
 from tests.running import (
     KEY,
@@ -37,14 +38,8 @@ from tracklayer.settings import Settings
 
 def start(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Start a server that is expected to end by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "tracklayer", "serve"],
-        env=environment({"port": "0", "data_dir": str(data_dir)} | settings, measured=True),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    env = environment({"port": "0", "data_dir": str(data_dir)} | settings, measured=True)
+    return forking.run(["tracklayer", "serve"], env=env, timeout=PATIENCE)
 
 
 def refusal(ended: subprocess.CompletedProcess[str], status: int) -> str:

@@ -53,7 +53,7 @@ def stage(folder: Path, *, seed: int = 7, events: int = EVENTS, **settings: obje
 
 
 class _StageServer(ServerProcess):
-    program = (str(Path(__file__).with_name("stage_server.py")),)
+    program = ("tests.browser.stage_server",)
 
 
 def _responding(rng: random.Random) -> Callable[[Recorded], Behaviour]:

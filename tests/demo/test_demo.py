@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.console.client import Console
-from tests.harness import environment
+from tests.harness import PATIENCE, environment
 from tests.running import clean_environment
 
 DEMO = [sys.executable, "-m", "tracklayer", "demo"]
@@ -28,7 +28,9 @@ def test_once_shows_everything_and_ends_with_0() -> None:
     before = leftovers()
     # A user's own settings must not reach the demo.
     given = environment({"port": "1", "database_url": "postgresql://elsewhere/x"}, measured=True)
-    ran = subprocess.run([*DEMO, "--once"], env=given, capture_output=True, text=True, timeout=100, check=False)
+    ran = subprocess.run(
+        [*DEMO, "--once"], env=given, capture_output=True, text=True, timeout=2 * PATIENCE, check=False
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stderr == ""
     assert ran.stdout.count("✓") == 8

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
@@ -53,6 +55,20 @@ def sqlite_schema(path: Path) -> dict[str, str]:
         for name, sql in made
         if name != "alembic_version"
     }
+
+
+def test_a_schema_that_is_up_to_date_is_seen_without_alembic(migrated_sqlite: Path) -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from tracklayer.store import open_database\n"
+        "async def start(database):\n"
+        "    await database.migrate()\n"
+        "    await database.close()\n"
+        f"asyncio.run(start(open_database('sqlite:///{migrated_sqlite}')))\n"
+        "print('alembic' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
 
 
 async def test_the_migrated_schema_is_the_one_of_the_tables(database: Database) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from bench.filled import fill
+from tests import forking
+from tests.forking import Forked
 from tests.harness import Api, ReceiverThread, ServerProcess, wait_until
 from tests.running import Ran, clean_environment
 from tests.traffic import Caller, event, event_ids, header, made, send_all
@@ -22,21 +22,14 @@ LONGEST = 60.0  # seconds that a run may take on a busy machine
 
 
 def command(source: Path | str, target: str, *options: str) -> list[str]:
-    """The command line for a file, or a URL."""
+    """What `python -m` gets for a file, or a URL."""
     given = f"sqlite:///{source}" if isinstance(source, Path) else source
-    return [sys.executable, "-m", "tracklayer", "migrate-database", "--from", given, "--to", target, *options]
+    return ["tracklayer", "migrate-database", "--from", given, "--to", target, *options]
 
 
 def run_move(source: Path | str, target: str, *options: str, **settings: str) -> Ran:
     """Run it to its end."""
-    done = subprocess.run(
-        command(source, target, *options),
-        env=clean_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-        check=False,
-    )
+    done = forking.run(command(source, target, *options), env=clean_environment(**settings), timeout=LONGEST)
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
@@ -115,7 +108,10 @@ def test_a_running_installation_moves_and_the_new_server_delivers_what_waited(
 def test_a_move_that_is_killed_goes_on_and_meanwhile_no_server_starts(tmp_path: Path, fresh_postgres: str) -> None:
     file = tmp_path / "data" / "tracklayer.db"
     fill(file, 20_000)
-    killed = subprocess.Popen(command(file, fresh_postgres), env=clean_environment(), stderr=subprocess.DEVNULL)
+    with (tmp_path / "killed.log").open("w") as log:
+        killed = Forked(
+            command(file, fresh_postgres), env=clean_environment(), stdout=log.fileno(), stderr=log.fileno()
+        )
     wait_until(lambda: count(fresh_postgres, "attempts") > 0, LONGEST, what="the first attempts on the other side")
     killed.kill()
     assert killed.wait() != 0

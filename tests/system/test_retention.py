@@ -18,10 +18,7 @@ from tracklayer.store import open_database
 from tracklayer.store.partitions import AHEAD, DAY, Partition, Partitions
 from tracklayer.store.tables import PARTITIONED
 
-SOON = (
-    "import sys; from tracklayer.operate import maintenance as m; m.FIRST = 2.0; m.EVERY = m.AGAIN = 0.5;"
-    "from tracklayer.cli import main; sys.argv = ['tracklayer', 'serve']; main()"
-)
+SOON = ("tests.system.soon",)
 
 
 async def fill(url: str) -> None:
@@ -56,7 +53,7 @@ def test_two_processes_prune_what_is_old_while_they_work(
     with ExitStack() as running:
         hosts = [host(tmp_path / f"host{number}", fresh_postgres, "all") for number in (1, 2)]
         for each in hosts:
-            each.program = ("-c", SOON)
+            each.program = SOON
             each.start(ready=False)
             running.callback(each.stop)
         for each in hosts:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from tests import forking
 from tests.fleet import api_of, fleet, host
 from tests.harness import Api, ReceiverThread, ServerProcess, wait_until
 from tests.releases import newest, release
@@ -43,14 +42,8 @@ async def migrate(url: str, migrations: Path) -> None:
 
 def check(url: str, data_dir: Path) -> tuple[int, str]:
     """`tracklayer migrate --check`: its exit status and what it says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tracklayer", "migrate", "--check"],
-        env=clean_environment(database_url=url, data_dir=str(data_dir)),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = clean_environment(database_url=url, data_dir=str(data_dir))
+    done = forking.run(["tracklayer", "migrate", "--check"], env=env, timeout=60)
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout
 

@@ -12,7 +12,7 @@ from typing import Self
 
 import msgspec
 
-START_TIMEOUT = 20.0  # seconds
+START_TIMEOUT = 60.0  # seconds; a server that ends is noticed at once
 STOP_TIMEOUT = 15.0
 
 

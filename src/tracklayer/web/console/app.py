@@ -22,7 +22,7 @@ from tracklayer.service import Service
 from tracklayer.web.console.access import secure_headers
 from tracklayer.web.console.forgery import from_our_page
 from tracklayer.web.console.pages.registry import PAGES
-from tracklayer.web.console.rendering import Renderer, came_from, count_dead_letters, inside, is_fragment, render, see
+from tracklayer.web.console.rendering import came_from, count_dead_letters, inside, is_fragment, render, renderer, see
 from tracklayer.web.console.words import size
 from tracklayer.web.problems import status_of
 
@@ -47,7 +47,7 @@ def create_console(service: Service) -> Litestar:
     )
     return Litestar(
         route_handlers=[home, static, *PAGES],
-        state=State({"service": service, "renderer": Renderer()}),
+        state=State({"service": service, "renderer": renderer()}),
         dependencies={"service": Provide(lambda: service, sync_to_thread=False, use_cache=True)},
         signature_types=[Service],
         guards=[from_our_page],

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +51,7 @@ CARE = (
 
 
 class Renderer:
-    """Renders templates for one application."""
+    """Renders templates, each compiled once."""
 
     def __init__(self) -> None:
         """A value that a template lacks is an error."""
@@ -104,6 +105,12 @@ class Renderer:
         return self._environment.get_template(template).render(values)
 
 
+@cache
+def renderer() -> Renderer:
+    """This process's: what its templates compile to is the same for every application."""
+    return Renderer()
+
+
 def render(
     request: Request[Any, Any, Any],
     template: str,
@@ -124,8 +131,8 @@ def render(
         "csrf": token,
         "dead_letters": request.scope["state"].get("dead_letters", 0),
     }
-    renderer: Renderer = request.app.state.renderer
-    text = renderer.text(template, given | values)
+    used: Renderer = request.app.state.renderer
+    text = used.text(template, given | values)
     sent = {"Content-Security-Policy": policy(nonce), "Vary": "HX-Request, Cookie"} | dict(headers or {})
     cookies = [] if cookie is None else [cookie]
     return Response(text, status_code=status, media_type=MediaType.HTML, headers=sent, cookies=cookies)
