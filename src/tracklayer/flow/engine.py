@@ -18,7 +18,7 @@ import structlog
 
 from tracklayer.catalog import Catalog
 from tracklayer.delivery.limits import Limit
-from tracklayer.errors import Unavailable
+from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.lane import Lane
@@ -348,6 +348,8 @@ class Engine:
 
     async def _attempt(self, lane: Lane, work: Work) -> Settlement:
         destination = lane.destination
+        if destination.unusable is not None:  # since a moment ago
+            raise Conflict(f"it cannot be used: {destination.unusable}")
         remembered = await remembered_for(destination, work.event, self._consent_now)
         now = self._clock.now()
         admission = admit(destination, work.event, now, remembered)
