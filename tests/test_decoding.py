@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracklayer.decoding import KEYS_TRIED, decode_as, decode_object
+from tracklayer.decoding import KEYS_TRIED, check_keys, decode_as, decode_object
 from tracklayer.errors import Invalid, Malformed
 from tracklayer.model.event import encode_json
 
@@ -114,6 +114,21 @@ def test_an_object_is_asked_for_and_anything_else_is_named(raw: bytes, got: str)
     assert (caught.value.code, caught.value.pointer) == ("wrong_type", "")
 
 
+@pytest.mark.parametrize(
+    "raw, pointer",
+    [
+        (b'{"name": "a", "name": "b"}', "/name"),
+        (b'{"a": [{}, {"b/c": {"d": 1, "\\u0064": 1}}]}', "/a/1/b~1c/d"),
+        (b'{"a": {"b": 1, "b": 2}, "c": {"b": 1}, "a": 1}', "/a"),
+        (b'[{"a": 1}, {"a": 1}, {"": 1, "": 1}]', "/2/"),
+    ],
+)
+def test_a_key_that_stands_twice_in_one_object_is_refused_with_its_place(raw: bytes, pointer: str) -> None:
+    with pytest.raises(Invalid, match="stands twice in one object") as caught:
+        check_keys(raw)
+    assert (caught.value.code, caught.value.pointer) == ("duplicate_key", pointer)
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -124,12 +139,15 @@ _JSON = st.recursive(
 @given(value=st.dictionaries(st.text(), _JSON, max_size=4))
 @settings(max_examples=40)
 def test_any_object_is_read_back_as_it_was_written(value: dict[str, Any]) -> None:
-    assert decode_object(encode_json(value)) == value
+    raw = encode_json(value)
+    assert decode_object(raw) == value
+    check_keys(raw)
 
 
 @given(raw=st.binary() | st.text().map(str.encode))
 def test_whatever_comes_is_decoded_or_refused(raw: bytes) -> None:
     try:
         assert isinstance(decode_as(raw, Shape), Shape)
+        check_keys(raw)
     except (Malformed, Invalid) as error:
         assert error.pointer is not None

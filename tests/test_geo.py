@@ -81,6 +81,12 @@ def test_what_is_no_such_file_is_refused_with_its_path(tmp_path: Path) -> None:
         assert refusal.value.detail.startswith(expected + why)
 
 
+def test_a_text_that_is_too_long_for_an_address_is_not_remembered(file: Path) -> None:
+    geo = GeoFile(file)
+    assert geo.place("81.2.69.142" * 10_000) == {}
+    assert geo._remembered.cache_info().currsize == 0
+
+
 def test_a_damaged_record_is_an_error_and_no_place(tmp_path: Path, file: Path) -> None:
     damaged = tmp_path / "damaged.mmdb"
     damaged.write_bytes(file.read_bytes().replace(b"\x46London", b"\x5f\xff\xff\xffdon"))  # a text of 16 MB

@@ -21,7 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 START = 1_770_000_000.0  # unix time at which every virtual clock starts
-STUCK = 30.0  # real seconds after which a thread that does not end is given up
+STUCK = 60.0  # real seconds after which a thread that does not end is given up
 
 
 class Stuck(Exception):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import islice
@@ -56,6 +58,47 @@ def decode_as(raw: bytes, kind: type[T]) -> T:
         raise Malformed(f"the body is not valid JSON: {why_no_json(raw, error)}", pointer="") from error
     except (ArithmeticError, RecursionError, UnicodeDecodeError) as error:
         raise Malformed(f"the body is not usable JSON: {error}", pointer="") from error
+
+
+def check_keys(raw: bytes) -> None:
+    """Refuse JSON in which one object has a key twice, where `decode_as` lets the last value count without a word.
+
+    It reads the bytes once more, in Python's own way: not for the events of a busy shop. Raises `Invalid`, its pointer
+    to the key, and `Malformed` for what is nested too deeply to be read so.
+    """
+    repeated: list[tuple[dict[str, Any], str]] = []
+
+    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
+            times = Counter(name for name, _ in pairs)
+            repeated.append((fields, next(name for name in times if times[name] > 1)))
+        return fields
+
+    try:
+        document = json.loads(raw, object_pairs_hook=read, parse_int=str, parse_float=str)
+    except RecursionError as error:
+        raise Malformed(f"the body is not usable JSON: {error}", pointer="") from error
+    if repeated:
+        holder, key = repeated[-1]  # of objects in each other the outer one comes last, and so is there in any case
+        raise Invalid(
+            f"the key {key[:100]!r} stands twice in one object",
+            code="duplicate_key",
+            pointer=pointer(*_place_of(holder, document), key),
+        )
+
+
+def _place_of(wanted: object, document: Any) -> tuple[str | int, ...]:
+    """The way to the very object `wanted`, which is in `document`."""
+    left: list[tuple[Any, tuple[str | int, ...]]] = [(document, ())]
+    while True:
+        value, place = left.pop()
+        if value is wanted:
+            return place
+        if isinstance(value, dict):
+            left += [(each, (*place, key)) for key, each in value.items()]
+        elif isinstance(value, list):
+            left += [(each, (*place, index)) for index, each in enumerate(value)]
 
 
 def _invalid(message: str, raw: bytes, kind: Any) -> Invalid:

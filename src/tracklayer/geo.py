@@ -16,6 +16,7 @@ from tracklayer.errors import Invalid
 from tracklayer.model.event import Json
 
 REMEMBERED = 8192  # addresses
+LONGEST = 45  # characters, of an IPv6 address with an IPv4 one in it
 
 _NOWHERE: dict[str, Json] = {}
 
@@ -37,15 +38,18 @@ class GeoFile:
             raise Invalid(
                 f"TRACKLAYER_GEO_FILE = '{path}' cannot be used: expected a database in MaxMind's format ({why})"
             ) from error
-        self.place = lru_cache(maxsize=REMEMBERED)(self._place)
+        self._remembered = lru_cache(maxsize=REMEMBERED)(self._place)
 
     def close(self) -> None:
         """Let go of the file."""
         self._reader.close()
 
-    def _place(self, address: str) -> dict[str, Json]:
+    def place(self, address: str) -> dict[str, Json]:
         """Country (ISO 3166-1), region (ISO 3166-2 without the country), city (in English), postal code, time zone:
         what is known of an address; nothing for what is none. Not to be changed. Raises where the file is damaged."""
+        return self._remembered(address) if len(address) <= LONGEST else _NOWHERE
+
+    def _place(self, address: str) -> dict[str, Json]:
         try:
             parsed = ip_address(address)
             record = self._reader.get(getattr(parsed, "ipv4_mapped", None) or parsed)

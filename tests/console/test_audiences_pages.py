@@ -109,6 +109,14 @@ def test_a_rule_is_edited_and_a_wrong_one_is_shown_with_its_place_and_not_saved(
     assert console_api.get(f"/v1/audiences/{name}").body["rule"] == {"platform": ["shopify"]}
 
 
+def test_a_rule_that_nobody_can_meet_is_saved_and_its_page_says_so(console: Console, name: str) -> None:
+    make_rule(console, name, {"event_name": {"$in": ["a"], "$nin": ["a"]}})
+    said = "The rule never matches: event_name would have to be one of 'a' and none of 'a'."
+    assert said in console.get(f"/audiences/{name}").words
+    console.post(f"/audiences/{name}/rule", {"rule": json.dumps({"event_name": "a"})})
+    assert "never matches" not in console.get(f"/audiences/{name}").words
+
+
 def test_a_rule_from_before_somebody_elses_save_undoes_nothing_and_keeps_what_was_typed(
     console: Console, console_api: Api, name: str
 ) -> None:

@@ -36,8 +36,8 @@ def test_what_is_done_here_has_the_person_as_its_actor_and_no_value(console: Con
 
 
 def test_entries_are_selected_by_actor_action_kind_and_target(console: Console, console_api: Api, name: str) -> None:
-    console.post("/settings/secrets", {"name": name, "value": "one"})
-    console_api.put(f"/v1/secrets/{name}", {"value": "two"})
+    console.post("/settings/secrets", {"name": name, "value": "the first"})
+    console_api.put(f"/v1/secrets/{name}", {"value": "the second"})
     console_api.delete(f"/v1/secrets/{name}")
     assert targets(console.get("/audit", target=name)) == [name] * 3
     assert targets(console.get("/audit", target=name, actor="ana@example.com")) == [name]

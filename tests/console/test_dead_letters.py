@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -48,6 +50,18 @@ def test_a_cause_offers_to_mend_with_the_way_back_to_replay_and_to_let_go(
     assert "Discard 3" in page.words
 
 
+def test_what_is_left_of_a_cause_is_counted_as_its_page_has_counted_it(place: Place, refused: dict[str, Any]) -> None:
+    page = place.console.get("/dead-letters", destination_id=refused["id"], cause="401")
+    asked = unescape(re.search(r'hx-get="(/dead-letters/counted[^"]+)"', page.text)[1])  # type: ignore[index]
+    place.kill(properties={"order_id": "A4"})
+    first = place.api.get("/v1/dead-letters", destination_id=refused["id"]).body["data"][-1]
+    place.console.post(f"/deliveries/{first['id']}/discard", {"reason": "a test"})
+    left = place.console.fragment(asked)
+    assert 'hx-swap-oob="outerHTML:.cause-count">2</span>' in left.text
+    assert 'name="seen" value="2" hx-swap-oob="outerHTML:input[name=seen]"' in left.text
+    assert place.console.get(asked).location == f"/dead-letters?destination_id={refused['id']}&cause=401"
+
+
 def test_a_missing_secret_is_mended_among_the_secrets(place: Place) -> None:
     made = place.create(template='{"token": "{{secrets.not_there_yet}}"}')
     place.settled(place.send(), "dead")
@@ -59,9 +73,11 @@ def test_a_missing_secret_is_mended_among_the_secrets(place: Place) -> None:
 def test_a_route_that_is_suppressed_from_here_says_so_here(place: Place, refused: dict[str, Any]) -> None:
     page = place.console.get("/dead-letters", destination_id=refused["id"], cause="401")
     assert "in force" not in page.words
-    form = {"reason": "they move", "filter": "{}", "return": f"/dead-letters?destination_id={refused['id']}&cause=401"}
+    form = {"reason": "they move"} | page.hidden("filter", "return", "new_id")
     after = place.console.follow(place.send_form(refused["id"], "/suppressions", **form))
     assert "1 suppression in force" in after.words
+    assert place.send_form(refused["id"], "/suppressions", **form).status == 409  # it was pressed twice
+    assert len(place.api.get(f"/v1/destinations/{refused['id']}/suppressions").body["data"]) == 1
 
 
 def test_comparing_shows_the_bodies_that_a_rerender_would_send(place: Place, refused: dict[str, Any]) -> None:
@@ -166,5 +182,5 @@ def test_a_reason_that_is_none_is_told_at_its_field_and_stays_there(
     page = place.console.post("/dead-letters/discard", chosen(place, refused["id"]) | {"reason": reason})
     assert page.status == 422
     assert words in page.errors
-    assert f'id="discard-reason" name="reason" type="text" value="{reason}"' in page.text
+    assert f'id="discard-all-reason" name="reason" type="text" value="{reason}"' in page.text
     assert "Discard 3" in page.words

@@ -108,9 +108,25 @@ def test_a_suppression_is_made_and_lifted(place: Place) -> None:
     assert place.api.get(f"/v1/destinations/{made['id']}/suppressions").body["data"] == []
 
 
+def test_a_suppression_whose_form_is_sent_twice_is_made_once(place: Place) -> None:
+    made = place.create()
+    drawn = place.page(made["id"], "/suppressions").hidden("new_id")
+    form = drawn | {"reason": "the receiver moves", "filter": "", "until": "2h"}
+    assert place.send_form(made["id"], "/suppressions", **form).status == 303
+    again = place.send_form(made["id"], "/suppressions", **form)
+    assert again.status == 409
+    assert "This form was sent already, and made its suppression: no other one was made." in again.words
+    assert again.words.count("the receiver moves") == 1
+    (suppression,) = place.api.get(f"/v1/destinations/{made['id']}/suppressions").body["data"]
+    assert suppression["id"] == drawn["new_id"]
+    assert place.page(made["id"], "/suppressions").hidden("new_id") != drawn
+
+
 def test_what_is_wrong_with_a_suppression_stands_at_its_field_and_nothing_typed_is_lost(place: Place) -> None:
     made = place.create()
-    for field, value in (("filter", "{oops"), ("filter", "[1]"), ("until", "someday"), ("reason", "  ")):
+    wrong = [("filter", "{oops"), ("filter", "[1]"), ("reason", "  ")]
+    wrong += [("until", value) for value in ("someday", "0s", "2020-01-01", "9999-12-31T23:59:59-23:59")]
+    for field, value in wrong:
         form = {"reason": "typed by hand", "filter": "", "until": "", field: value}
         refused = place.send_form(made["id"], "/suppressions", **form)
         assert refused.status == 422, value

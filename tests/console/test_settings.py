@@ -185,7 +185,7 @@ def test_a_way_back_leads_nowhere_else(console: Console, name: str) -> None:
     "form,words",
     [
         ({"name": "9 lives", "value": "some-value"}, "'9 lives' is not a name for a secret"),
-        ({"name": "token", "value": ""}, "A secret has 1 to 8192 characters"),
+        ({"name": "token", "value": ""}, "A secret has 4 to 8192 characters"),
     ],
 )
 def test_a_secret_that_cannot_be_kept_says_why_and_keeps_the_way_back(

@@ -85,6 +85,7 @@ FAILURES = {
     "timeout": ("retry", "a timeout is retried by default"),
     "reset": ("retry", "a connection that was reset is retried by default"),
     "protocol": ("retry", "an answer that is not HTTP is retried by default"),
+    "internal": ("retry", "an error on our side is retried by default"),
     "refused_address": ("dead", "an address that must not be reached is never retried"),
     "render": ("dead", "a request that cannot be rendered is never retried"),
     "validate": ("dead", "a request that is not valid is never retried"),

@@ -28,7 +28,7 @@ def test_once_shows_everything_and_ends_with_0() -> None:
     before = leftovers()
     # A user's own settings must not reach the demo.
     given = environment({"port": "1", "database_url": "postgresql://elsewhere/x"}, measured=True)
-    ran = subprocess.run([*DEMO, "--once"], env=given, capture_output=True, text=True, timeout=30, check=False)
+    ran = subprocess.run([*DEMO, "--once"], env=given, capture_output=True, text=True, timeout=100, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stderr == ""
     assert ran.stdout.count("✓") == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -13,9 +14,10 @@ import pytest
 from tests.flow.plans import NOW, destination, work
 from tracklayer.catalog import Destination
 from tracklayer.delivery.redact import REDACTED
+from tracklayer.delivery.render import MOST_MADE
 from tracklayer.flow.attempt import Attempted, Attempter, Prepared, Unsendable
 from tracklayer.model.delivery import Failure, Request, Response
-from tracklayer.model.destination import Signing
+from tracklayer.model.destination import Signing, Success
 from tracklayer.model.work import KeptRequest, Work
 from tracklayer.vault import Vault
 
@@ -142,6 +144,33 @@ async def test_a_receiver_that_echoes_the_request_reveals_no_secret() -> None:
     assert SECRETS["token"] in str(wire.sent[0])
     assert SECRETS["token"] not in str(done.result)
     assert REDACTED in str(done.result)
+
+
+async def test_what_an_answer_means_is_read_from_it_as_it_is() -> None:
+    to = destination(
+        template='{"status": "accepted", "half": {{divide secrets.pin 2}}, "token": "{{secrets.token}}"}',
+        success=Success(json={"status": "accepted", "token": SECRETS["token"]}),
+    )
+    done, _, _ = await attempt(to, work(), lambda request: Response(status=200, body=request.body or b""))
+    assert done.verdict.action == "delivered"
+    assert SECRETS["token"] not in f"{done.verdict.rule} {done.result}"
+
+
+async def test_a_number_beyond_all_bounds_beside_a_secret_is_sent_once_and_ends() -> None:
+    number = "1e99999999999999999999"
+    to = destination(template=f'{{"t": "{{{{secrets.token}}}}", "n": {number}}}')
+    done, wire, _ = await attempt(to, work())
+    assert number in str(wire.sent[0].body)
+    assert done.verdict.action == "delivered"
+
+
+async def test_of_an_answer_to_more_texts_with_secrets_than_can_be_looked_for_only_the_status_is_kept() -> None:
+    many = ", ".join(f'"{number}{{{{base64 secrets.token}}}}"' for number in range(MOST_MADE + 1))
+    done, wire, _ = await attempt(destination(template=f'{{"all": [{many}]}}', transport=AUTHORIZED), work(), echo)
+    made = base64.b64encode(SECRETS["token"].encode()).decode()
+    assert made in str(wire.sent[0])
+    assert made not in str(done.result)
+    assert done.result == Response(status=400, headers=(("x-seen", REDACTED),), body=REDACTED.encode())
 
 
 async def test_a_failure_that_names_the_url_reveals_no_secret_in_it() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.virtual_time import in_virtual_time
 from tests.world import running, status
-from tracklayer.model.delivery import Request, Response
+from tracklayer.catalog import secret_purpose
+from tracklayer.errors import Invalid
+from tracklayer.model.delivery import DeliveryState, Request, Response
 
 SECRET = "MyVerySecretPassw0rd"
 MADE = {
@@ -62,3 +65,20 @@ async def test_nothing_that_was_made_of_a_secret_in_a_body_comes_back(
         for hidden in (SECRET, SECRET.upper(), SECRET[:12], base64.b64encode(f"user:{SECRET}".encode()).decode()):
             assert hidden not in shown
             assert hidden.removesuffix("=") not in shown
+
+
+@in_virtual_time
+async def test_a_secret_that_was_stored_before_four_characters_were_asked_for_is_sent_as_ever(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        secrets, workspace_id = world.service.secrets, world.workspace_id
+        with pytest.raises(Invalid, match="a secret has 4 to"):
+            await secrets.put(workspace_id, "token", "eu", author="test")
+        stored = await secrets.put(workspace_id, "token", "eu-1", author="test")
+        sealed = secrets._vault.seal("eu", purpose=secret_purpose(workspace_id, "token"))
+        await secrets._configuration.put_secret(msgspec.structs.replace(stored, sealed=sealed))
+        await world.service.catalog.reload(workspace_id)
+        await world.destination("d", template='{"region": "{{secrets.token}}"}')
+        await world.send("ord_1")
+        await world.all_end()
+        assert world.network.to("/d")[0].request.body == b'{"region": "eu"}'
+        assert (await world.delivery("ord_1")).state is DeliveryState.DELIVERED

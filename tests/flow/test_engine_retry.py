@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from tests.virtual_time import START, VirtualClock, in_virtual_time
 from tests.world import Outcome, World, failure, running, status
+from tracklayer.delivery.render import Renderer
 from tracklayer.model.delivery import DeliveryState, Request
 from tracklayer.model.work import Settlement
 
@@ -99,6 +100,24 @@ async def test_a_lasting_fault_goes_to_the_dead_letters_without_a_retry(tmp_path
         dead = await world.delivery("ord_1")
         assert (dead.state, dead.attempts, dead.status_code) == (DeliveryState.DEAD, 1, code)
         assert len(world.network.sent) == 1
+
+
+@in_virtual_time
+async def test_a_fault_of_ours_is_an_attempt_too_and_ends_in_the_dead_letters(tmp_path: Path) -> None:
+    with mock.patch.object(Renderer, "redactor", side_effect=ZeroDivisionError("a fault of ours")):
+        async with running(tmp_path) as world:
+            world.network.script("/d", status(200))
+            await world.destination("d", retry=GUIDE | {"attempts": 2})
+            with capture_logs() as lines:
+                await world.send("ord_1")
+                await world.all_end()
+            dead = await world.delivery("ord_1")
+            attempts = await world.attempts("ord_1")
+    assert world.network.times("/d") == pytest.approx([0, 2, 12], abs=0.02)
+    assert (dead.state, dead.attempts) == (DeliveryState.DEAD, 3)
+    assert dead.reason == "gave up after 3 attempts: an error on our side is retried by default"
+    assert {attempt.error_kind for attempt in attempts} == {"internal"}
+    assert [line["event"] for line in lines].count("attempt_failed") == 3
 
 
 @in_virtual_time
@@ -236,7 +255,7 @@ async def test_a_retry_is_sent_although_new_events_come_faster_than_the_limit_al
 
 
 @in_virtual_time
-async def test_a_fault_of_our_own_keeps_the_delivery_and_tries_again_when_its_lease_is_over(tmp_path: Path) -> None:
+async def test_a_fault_of_our_own_is_got_over_by_the_retry_policy(tmp_path: Path) -> None:
     calls = 0
 
     async def broken_once(_: Request) -> Outcome:
@@ -248,10 +267,10 @@ async def test_a_fault_of_our_own_keeps_the_delivery_and_tries_again_when_its_le
 
     async with running(tmp_path) as world:
         world.network.script("/d", broken_once)
-        await world.destination("d")
+        await world.destination("d", retry=GUIDE)
         await world.send("ord_1")
         await world.all_end()
-        assert world.network.times("/d") == pytest.approx([0, 60], abs=0.6)
+        assert world.network.times("/d") == pytest.approx([0, 2], abs=0.02)
         assert (await world.delivery("ord_1")).state is DeliveryState.DELIVERED
 
 

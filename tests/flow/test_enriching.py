@@ -15,7 +15,7 @@ from tracklayer.flow.enriching import QUIET, Enriching
 from tracklayer.geo import GeoFile
 from tracklayer.metrics import Metrics
 from tracklayer.model.event import Event
-from tracklayer.model.facts import Facts
+from tracklayer.model.facts import NO_FACTS, Facts
 from tracklayer.model.records import Workspace
 from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.audience import compile_audiences
@@ -51,7 +51,7 @@ def visit(**context: Any) -> Event:
 def test_an_event_gets_what_is_known_beside_it(tmp_path: Path) -> None:
     enriching = Enriching(GeoFile(write_geo_file(tmp_path / "city.mmdb", LONDON)), Metrics(), Clock())
     enriching.warm()
-    found = enriching.enrich(TENANT, visit(), Facts(audiences=frozenset({"vip"})))
+    found = enriching.make_whole(TENANT, visit(), Facts(audiences=frozenset({"vip"})), {}).event
     assert found.context["geo"] == {"country": "GB", "city": "London"}
     assert found.context["os"] == {"family": "iOS", "version": "17.2"}
     assert found.segment == ["british", "vip"]
@@ -60,7 +60,7 @@ def test_an_event_gets_what_is_known_beside_it(tmp_path: Path) -> None:
 
 def test_without_a_file_there_is_no_place() -> None:
     enriching = Enriching(None, Metrics(), Clock())
-    assert "geo" not in enriching.enrich(TENANT, visit()).context
+    assert "geo" not in enriching.make_whole(TENANT, visit(), NO_FACTS, {}).event.context
     enriching.close()
 
 
@@ -71,12 +71,13 @@ def test_a_damaged_file_loses_no_event_is_counted_and_is_told_once_a_minute(tmp_
     enriching = Enriching(GeoFile(path), metrics, clock)
     with capture_logs() as lines:
         for number in range(5):
-            found = enriching.enrich(TENANT, visit(page={"url": f"https://x.example/?gclid={number}"}))
+            visited = visit(page={"url": f"https://x.example/?gclid={number}"})
+            found = enriching.make_whole(TENANT, visited, NO_FACTS, {}).event
             assert found.context["click_ids"] == {"gclid": str(number)}
             (note,) = [each for each in found.context["enriched"] if "error" in each]
             assert note["error"].startswith("InvalidDatabaseError: ")
         clock.now += QUIET
-        enriching.enrich(TENANT, visit())
+        enriching.make_whole(TENANT, visit(), NO_FACTS, {})
     assert [(line["event"], line["by"], line["failures"]) for line in lines] == [
         ("enrichment_failed", "geo", 1),
         ("enrichment_failed", "geo", 6),

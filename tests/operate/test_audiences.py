@@ -36,7 +36,8 @@ async def segment(world: World, **fields: Any) -> list[str]:
     event: Event = normalize({"event_name": "purchase", **fields}, now=world.clock.now(), new_id=lambda: "1")
     keys = fact_keys(event, members=bool(tenant.audiences.static))
     facts: Facts = await FactsReader(world.service._database).of(world.workspace_id, keys)
-    return world.service.enriching.enrich(tenant, event, facts).segment
+    whole = world.service.enriching.make_whole(tenant, event, facts, facts.consent).event
+    return list(whole.segment)
 
 
 async def make(world: World, name: str, rule: dict[str, Any] | None = None) -> Audiences:
@@ -163,3 +164,24 @@ async def test_an_address_counts_also_where_it_is_dropped_before_it_is_stored(tm
         stored = await world.service.history.event(world.workspace_id, "ord_1")
         assert stored is not None
         assert stored.event.segment == ["shops"]
+
+
+@in_virtual_time
+async def test_a_rule_sees_the_consent_that_stands_in_the_end_and_so_does_its_test(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        audiences = await make(world, "reachable", {"consent.ad_storage": "granted"})
+        await world.send("said", user_id="u_1", consent={"ad_storage": "granted"})
+        await world.send("remembered", user_id="u_1")
+        await world.send("refused", user_id="u_2", consent={"ad_storage": "granted"}, context={"gpc": True})
+        found = {}
+        for event_id in ("said", "remembered", "refused"):
+            stored = await world.service.history.event(world.workspace_id, event_id)
+            assert stored is not None
+            found[event_id] = stored.event.segment
+        assert found == {"said": ["reachable"], "remembered": ["reachable"], "refused": []}
+        event = {"event_name": "purchase", "user_id": "u_1"}
+        assert (await audiences.test_event(world.workspace_id, "reachable", event)).member
+        assert (
+            await audiences.test_event(world.workspace_id, "reachable", event | {"context": {"gpc": True}})
+        ).reason == ("consent.ad_storage is 'denied', expected 'granted'")
+        assert (await audiences.test_user(world.workspace_id, "reachable", {"external_id": "u_1"})).member

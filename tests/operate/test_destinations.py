@@ -184,3 +184,37 @@ async def test_one_that_cannot_be_used_as_it_is_stored_says_why_and_delivers_wha
         await patched(world, made, template="{}")
         await world.all_end()
         assert world.network.events("/d") == {"ord_1": 1}
+
+
+@in_virtual_time
+async def test_a_deletion_that_is_to_discard_nothing_is_refused_for_what_comes_at_the_same_moment(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d")
+        await world.pause(made)
+        queue = world.service._queue
+        before = await queue.backlog()
+        await world.send("ord_1")
+        after = await queue.backlog()
+        with mock.patch.object(queue, "backlog", side_effect=[before, after]), pytest.raises(Conflict) as refusal:
+            await of(world).delete(world.workspace_id, made, discard=False, seen=None, author="test")
+        assert refusal.value.code == "deliveries_waiting"
+        assert (await world.delivery("ord_1")).state is DeliveryState.PENDING
+        assert await of(world).delete(world.workspace_id, made, discard=True, seen=None, author="test") == 1
+
+
+@in_virtual_time
+async def test_a_suppression_may_be_as_deep_as_the_setting_allows(tmp_path: Path) -> None:
+    deep: dict[str, Any] = {"event_name": ["purchase"]}
+    for _ in range(11):
+        deep = {"$and": [deep]}
+    async with running(tmp_path, filter_depth=20) as world:
+        made = await world.destination("d")
+        await of(world).suppress(
+            world.workspace_id, made, event_filter=deep, reason="a test", until=None, author="test"
+        )
+        await world.send("ord_1")
+        assert (await world.delivery("ord_1")).state is DeliveryState.SUPPRESSED
+    async with running(tmp_path, filter_depth=20) as world:
+        assert len(of(world).suppressions(world.workspace_id, made)) == 1

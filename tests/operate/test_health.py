@@ -249,6 +249,7 @@ CLASSES: dict[str, OutcomeClass] = {
     "refused_address": "connection",
     "render": "unsendable",
     "validate": "unsendable",
+    "internal": "other",
 }
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from tests.virtual_time import in_virtual_time
+from tests.virtual_time import START, in_virtual_time
 from tests.world import World, running
 from tracklayer.errors import Invalid, NotFound
 from tracklayer.operate.review import COMPARED, DIFFS, FAILURES, PAGE, RECENT, Comparison
@@ -53,6 +55,34 @@ async def test_it_does_not_look_further_back_than_it_says(tmp_path: Path) -> Non
         await world.send(*ids("purchase", RECENT))
         made = await world.destination("d", template='{"c": "{{properties.coupon}}"}', **DRAFT)
         assert await warnings(world, made) == []
+
+
+class Slow:
+    """A clock on which every look takes 0.3 s."""
+
+    def __init__(self) -> None:
+        self._now = START
+
+    def now(self) -> float:
+        self._now += 0.3
+        return self._now
+
+    async def sleep(self, _seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+@in_virtual_time
+async def test_a_template_that_takes_long_is_held_against_fewer_events(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.send(*ids("e", 20), event_name="refund_requested")
+        made = await world.destination("d", template='{"c": "{{properties.coupon}}"}', **DRAFT)
+        with mock.patch.object(world.service.reviews, "_clock", Slow()):
+            (said,) = await warnings(world, made)
+            compared = (await compare(world, made, template="{}")).compared
+        count = int(said.split()[0])
+        assert said == f"{count} of the last {count} matching events have no properties.coupon"
+        assert 1 <= count < 5
+        assert 1 <= compared < 5
 
 
 @in_virtual_time
@@ -159,9 +189,46 @@ async def test_what_becomes_sendable_is_a_change_too(tmp_path: Path) -> None:
         assert "body_schema" in str(change.error_before)
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"event_name": ["Order Completed", "purchase", "Garden Watered"]},
+        {"event_name": {"$ne": "Order Completed"}},
+        {"$or": [{"platform": "web"}, {"event_name": "Order Completed"}]},
+    ],
+)
 @in_virtual_time
-async def test_a_filter_that_waits_for_an_alias_is_warned_of(tmp_path: Path) -> None:
+async def test_a_filter_that_names_an_alias_is_warned_of_with_the_name_to_use(
+    tmp_path: Path, wanted: dict[str, Any]
+) -> None:
     async with running(tmp_path) as world:
-        made = await world.destination("d", filter={"event_name": ["Order Completed", "purchase", "Garden Watered"]})
+        made = await world.destination("d", filter=wanted)
         (warning,) = await warnings(world, made)
-        assert warning == "the filter never matches event_name Order Completed: such events are called purchase"
+        said = "the filter names event_name 'Order Completed', which no event has: such events are called purchase"
+        assert warning == said
+
+
+@in_virtual_time
+async def test_the_workspaces_own_aliases_count_for_a_filter_too(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        rules = {"event_names": {"Garden Watered": "watered", "Order Completed": None}}
+        await world.service.workspaces.save_rules(world.workspace_id, rules, "kim@example.com")
+        made = await world.destination("d", filter={"event_name": ["Garden Watered", "Order Completed", " spaced"]})
+        assert await warnings(world, made) == [
+            "the filter names event_name ' spaced', which no event has: such events are called spaced",
+            "the filter names event_name 'Garden Watered', which no event has: such events are called watered",
+        ]
+
+
+@in_virtual_time
+async def test_a_filter_that_no_event_or_no_single_value_can_match_is_warned_of(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        never = await world.destination("d", filter={"event_name": {"$in": ["a"], "$nin": ["a"]}})
+        (warning,) = await warnings(world, never)
+        assert warning == "the filter never matches: event_name would have to be one of 'a' and none of 'a'"
+        lists = await world.destination("e", filter={"properties.value": {"$gt": 10, "$lt": 5}})
+        (warning,) = await warnings(world, lists)
+        expected = (
+            "the filter only matches where properties.value is a list: no single value is more than 10 and less than 5"
+        )
+        assert warning == expected

@@ -67,6 +67,11 @@ def test_all_rules_are_read() -> None:
         ({"consent_defaults": {"Europe": {}}}, "/consent_defaults/Europe", "invalid_region"),
         ({"consent_defaults": {"XX-1": {}}}, "/consent_defaults/XX-1", "invalid_region"),
         ({"consent_defaults": {"DE": {"": "denied"}}}, "/consent_defaults/DE/", "empty"),
+        (
+            {"consent_defaults": {"DE": {"ad_storage": "denied", "adStorage": "granted"}}},
+            "/consent_defaults/DE/adStorage",
+            "ambiguous_name",
+        ),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused_with_its_place(rules: dict[str, Json], pointer: str, code: str) -> None:

@@ -14,6 +14,7 @@ from tracklayer.model.destination import Consent
 from tracklayer.model.event import Event
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.profile import Profile, ProfileUpdate, merge_profile
+from tracklayer.model.rules import ConsentState
 from tracklayer.pipeline.consent import (
     ConsentVerdict,
     Resolved,
@@ -302,6 +303,16 @@ def test_a_policy_names_a_category_in_any_spelling_as_events_do(spelling: str) -
     assert evaluate_consent(policy, standing(ad_storage="denied")).reason == "ad_storage is denied by the event"
     made = with_consent(event(), {}, compile_defaults({"*": {spelling: "denied"}}))
     assert made.event.consent == {"ad_storage": "denied"}
+
+
+def test_of_two_spellings_of_a_category_in_the_defaults_the_denial_counts() -> None:
+    both: list[dict[str, ConsentState]] = [
+        {"ad_storage": "denied", "adStorage": "granted"},
+        {"adStorage": "granted", "ad_storage": "denied"},
+    ]
+    for states in both:
+        made = with_consent(event(), {}, compile_defaults({"*": states}))
+        assert made.event.consent == {"ad_storage": "denied"}
 
 
 @pytest.mark.parametrize(

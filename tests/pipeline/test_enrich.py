@@ -56,7 +56,13 @@ def enriched(
     rules: WorkspaceRules | None = None,
     **changed: Any,
 ) -> Event:
-    return Enricher(tools(**changed)).enrich(of, facts, rules or WorkspaceRules(), audiences=audiences)
+    return whole(Enricher(tools(**changed)), of, facts, rules or WorkspaceRules(), audiences)
+
+
+def whole(
+    enricher: Enricher, of: Event, facts: Facts, rules: WorkspaceRules, audiences: Audiences = AUDIENCES
+) -> Event:
+    return enricher.join_audiences(enricher.enrich(of, facts, rules), facts, rules, audiences)
 
 
 def notes(of: Event) -> list[tuple[str, str]]:
@@ -154,12 +160,45 @@ def test_an_enricher_that_fails_is_noted_and_the_others_go_on() -> None:
     assert event_from_json(event_to_json(found)) == found
 
 
-def test_when_the_budget_is_spent_the_rest_is_skipped_but_traits_and_audiences_never_are() -> None:
-    found = enriched(web(), FULL, monotonic=Ticking(0.003), budget=0.005)
-    errors = {note["by"]: note["error"] for note in found.context["enriched"] if "error" in note}
-    assert errors == dict.fromkeys(("geo", "campaign"), "skipped: the budget of 5 ms was spent")
+def test_when_the_budget_is_spent_the_user_agent_is_not_read_and_nothing_else_is_skipped() -> None:
+    found = enriched(web(), FULL, monotonic=Ticking(0.006), budget=0.005)
+    errors = [note for note in found.context["enriched"] if "error" in note]
+    assert errors == [{"by": "user_agent", "error": "skipped: the budget of 5 ms was spent"}]
+    assert found.context["geo"] == PLACE  # by which defaults of consent are chosen
+    assert found.context["click_ids"] == {"gclid": "Ab9"}
+    assert found.segment == ["british", "pros", "vip"]
+
+
+def test_a_slow_look_up_that_fails_costs_a_visitor_nothing_else_and_is_made_once() -> None:
+    clock, asked = Ticking(0), 0
+
+    def slow(_address: str) -> Any:
+        nonlocal asked
+        asked += 1
+        clock.now += 0.006
+        raise ValueError("damaged")
+
+    found = enriched(web(), Facts(traits=Traits(plan="pro")), geo=slow, monotonic=clock, budget=0.005)
+    assert [note for note in found.context["enriched"] if "error" in note] == [
+        {"by": "geo", "error": "ValueError: damaged"}
+    ]
     assert found.context["device"] == DEVICE["device"]
-    assert found.segment == ["pros", "vip"]
+    assert asked == 1
+
+
+def test_the_budget_also_holds_for_a_visitor_who_is_to_be_remembered_and_the_next_time_it_is_read() -> None:
+    clock = Ticking(0.006)
+    enricher, known = Enricher(tools(monotonic=clock, budget=0.005)), Facts(traits=Traits(plan="pro"))
+    assert "device" not in enricher.enrich(web(), known, WorkspaceRules()).context
+    clock.step = 0
+    assert enricher.enrich(web(), known, WorkspaceRules()).context["device"] == DEVICE["device"]
+
+
+@pytest.mark.parametrize("long", [{"user_agent": "iPhone" * 1_000}, {"ip": "81.2.69.142" * 10}])
+def test_nobody_is_remembered_by_a_text_that_is_too_long(long: dict[str, str]) -> None:
+    enricher, known = Enricher(tools()), Facts(traits=Traits(plan="pro"))
+    assert enricher.enrich(web(**long), known, WorkspaceRules()).context["device"] == DEVICE["device"]
+    assert enricher._of_visitor.cache_info().currsize == 0
 
 
 def test_without_a_database_there_is_no_place_and_no_word_of_it() -> None:
@@ -187,14 +226,14 @@ def test_a_visitor_who_comes_again_is_looked_up_once_and_another_one_anew() -> N
         return PLACE
 
     enricher, known = Enricher(tools(geo=place)), Facts(traits=Traits(plan="pro", email="a@b.example"))
-    first, again = (enricher.enrich(web(), known, WorkspaceRules(), audiences=AUDIENCES) for _ in range(2))
+    first, again = (whole(enricher, web(), known, WorkspaceRules()) for _ in range(2))
     assert again == first
     assert first.context["geo"] == PLACE
     assert len(asked) == 1
-    elsewhere = enricher.enrich(web(ip="::1"), known, WorkspaceRules(), audiences=AUDIENCES)
-    other = enricher.enrich(web(), Facts(traits=Traits(plan="free")), WorkspaceRules(), audiences=AUDIENCES)
+    elsewhere = whole(enricher, web(ip="::1"), known, WorkspaceRules())
+    other = whole(enricher, web(), Facts(traits=Traits(plan="free")), WorkspaceRules())
     off = WorkspaceRules(enrichment=Enrichment(geo=False))
-    assert "geo" not in enricher.enrich(web(), known, off, audiences=AUDIENCES).context
+    assert "geo" not in whole(enricher, web(), known, off).context
     assert (elsewhere.segment, other.segment) == (["british", "pros"], ["british"])
     assert len(asked) == 3
 
@@ -203,7 +242,7 @@ def test_what_fails_is_asked_again_for_the_next_event_and_noted_each_time() -> N
     told: list[str] = []
     enricher = Enricher(tools(geo=failing, failed=lambda by, _: told.append(by)))
     for number in range(1, 3):
-        found = enricher.enrich(web(), Facts(traits=Traits(plan="pro")), WorkspaceRules(), audiences=AUDIENCES)
+        found = whole(enricher, web(), Facts(traits=Traits(plan="pro")), WorkspaceRules())
         assert found.context["device"] == DEVICE["device"]
         assert [note["by"] for note in found.context["enriched"] if "error" in note] == ["geo"]
         assert told == ["geo"] * number
@@ -274,4 +313,4 @@ def test_what_is_remembered_of_a_visitor_is_what_would_be_found_anew(
     known = msgspec.structs.replace(facts, traits=Traits(facts.traits))
     enricher = Enricher(tools(geo=geo))
     for _ in range(2):
-        assert enricher.enrich(seen, known, rules, audiences=AUDIENCES) == enriched(seen, facts, rules=rules, geo=geo)
+        assert whole(enricher, seen, known, rules) == enriched(seen, facts, rules=rules, geo=geo)

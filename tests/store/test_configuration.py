@@ -263,7 +263,8 @@ async def test_suppressions_come_back_with_their_filter_until_they_are_removed(c
         everything, id="sup_2", filter={"properties.value": {"$gt": Decimal("0.10")}}, until=NOW + 60
     )
     for each in (some, everything):
-        await configuration.add_suppression(each)
+        assert await configuration.add_suppression(each)
+        assert not await configuration.add_suppression(each)
     assert await configuration.suppressions() == [everything, some]
 
     await configuration.remove_suppression("sup_1")

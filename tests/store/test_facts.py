@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from tests.store.samples import NOW, OTHER_WORKSPACE, WORKSPACE, event, remember, remembered
-from tracklayer.model.facts import NO_FACTS, FactKeys, Facts, Group, fact_keys
+from tracklayer.model.facts import NO_FACTS, FactKeys, Facts, Group, Traits, fact_keys
 from tracklayer.model.profile import ProfileUpdate
 from tracklayer.pipeline.member import member_key
 from tracklayer.store import Database
@@ -52,6 +52,14 @@ async def test_traits_and_consent_come_back_digit_for_digit_and_what_was_taken_a
     facts = await known.of(U1)
     assert str(facts.traits["ltv"]) == "149.90"
     assert facts == Facts(traits={"ltv": Decimal("149.90")}, consent={"ad_storage": ("denied", NOW)})
+
+
+async def test_traits_are_the_very_same_again_but_for_those_that_are_too_many_to_remember(known: Known) -> None:
+    for count, are_remembered in ((5, True), (500, False)):
+        await known.say(f"u_{count}", traits={f"t{number}": count for number in range(count)})
+        first, again = [(await known.of(FactKeys((f"u_{count}",), None, ()))).traits for _ in range(2)]
+        assert first == again
+        assert (type(first) is Traits, first is again) == (are_remembered, are_remembered)
 
 
 async def test_consent_is_joined_over_the_keys_of_a_user_and_traits_are_of_the_first(known: Known) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tests.store.samples import LEASE, NOW, acceptance, ended, only_delivery, settlement
+from tests.store.samples import LEASE, NOW, WORKSPACE, acceptance, ended, only_delivery, settlement
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.work import Acceptance
 from tracklayer.store import Queue
@@ -59,3 +59,19 @@ async def test_one_that_is_to_be_retried_holds_its_own_user_and_a_dead_letter_le
     assert await claimed(queue, now=NOW + 30) == ["e_1"]
     await queue.settle([settlement(first, DeliveryState.DEAD, number=2, status_code=410, reason="410")])
     assert await claimed(queue, now=NOW + 31) == ["e_2"]
+
+
+async def test_a_dead_letter_that_is_replayed_goes_before_what_came_later_and_nothing_goes_beside_it(
+    queue: Queue,
+) -> None:
+    first, second, third = await accepted(queue, *(ordered(f"e_{number}", "u_1") for number in range(3)))
+    for delivery_id in (first, second):
+        await claimed(queue)
+        await queue.settle([settlement(delivery_id, DeliveryState.DEAD, status_code=410, reason="410")])
+    await claimed(queue)
+    await queue.settle([settlement(third)])  # and nothing waits any more
+    later = await accepted(queue, *(ordered(f"e_{number}", "u_1") for number in range(3, 6)))
+    await queue.revive(WORKSPACE, [second], as_sent=False, now=NOW)
+    for event_id, delivery_id in zip(("e_1", "e_3", "e_4", "e_5"), (second, *later), strict=True):
+        assert await claimed(queue) == [event_id]
+        await queue.settle([settlement(delivery_id)])

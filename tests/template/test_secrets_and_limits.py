@@ -223,3 +223,11 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
     _, shown, caret = caught.value.detail.split("\n")
     assert len(shown) <= 160
     assert shown[caret.index("^") :].startswith("uper b}}")
+
+
+def test_a_helper_that_takes_longer_costs_more_steps() -> None:
+    dates = "{{#each a}}{{date @root.t}}{{/each}}"
+    scope = {"a": [1] * 50, "t": "2026-05-05T10:30:00Z"}
+    assert text(dates, scope, steps=800).startswith("2026")
+    with pytest.raises(RenderError, match="more than 500 steps"):
+        text(dates, scope, steps=500)

@@ -21,9 +21,12 @@ def site(api: Api, receiver: ReceiverThread) -> Iterator[Site]:
     mine.clean()
 
 
+FAULTS = ("request_failed", "attempt_failed", "settling_failed")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_fault_of_ours(server: ServerProcess) -> Iterator[None]:
     """Whatever the tests ask for, no handler and no attempt may crash: a crash would be in the log."""
     yield
-    crashes = [line for event in ("request_failed", "attempt_failed") for line in server.log_lines(event)]
+    crashes = [line for event in FAULTS for line in server.log_lines(event)]
     assert not crashes, "\n".join(line.get("exception", str(line)) for line in crashes)

@@ -48,6 +48,18 @@ def test_an_audience_is_made_shown_listed_and_deleted(api: Api, site: Site) -> N
     problem(api.delete(f"/v1/audiences/{site.name}"), 404, "not_found")
 
 
+def test_a_rule_that_nobody_can_meet_is_saved_with_a_warning(api: Api, site: Site) -> None:
+    path = f"/v1/audiences/{site.name}"
+    rule = {"event_name": "Order Completed", "traits": {"$exists": False}}
+    warnings = [
+        "the rule names event_name 'Order Completed', which no event has: such events are called purchase",
+        "the rule never matches: traits would have to be no value",
+    ]
+    assert ok(api.put(path, {"rule": rule}))["warnings"] == warnings
+    assert ok(api.get(path))["warnings"] == warnings
+    assert ok(api.put(path, {"rule": {"event_name": "purchase"}}))["warnings"] == []
+
+
 @pytest.mark.parametrize(
     "draft, code, pointer",
     [

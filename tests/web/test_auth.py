@@ -65,6 +65,8 @@ def keys(api: Api) -> dict[str, str]:
 
 def body_of(method: str, path: str) -> dict[str, str] | None:
     """A body that changes nothing whoever sends it; `dry_run` where a call would act on all there is."""
+    if path.endswith("/preview"):  # which asks for more where it is to change something
+        return {}
     return None if method in ("GET", "DELETE") else {"dry_run_of_the_test": path}
 
 
@@ -86,15 +88,28 @@ def test_who_may_only_read_destinations_sees_no_stored_event_through_them(
     made, event_id = site.create(), site.send()
     reader = Api(api.url, keys["destinations:read"])
     path = f"/v1/destinations/{made['id']}"
-    body = {"event_id": event_id, "template": "{{json this}}"}
-    problem(reader.post(f"{path}/preview", body), 403, "missing_scope", says="events:read")
-    known = {"event": site.event(user_id="u_1"), "template": "{{json context.traits}}"}  # with what is known of u_1
-    problem(reader.post(f"{path}/preview", known), 403, "missing_scope", says="events:read")
-    ok(reader.post(f"{path}/preview", {"filter": {}}))
-    problem(reader.post(f"{path}/compare", {"template": "{}"}), 403, "missing_scope", says="events:read")
+    stored, known = {"event_id": event_id}, {"event": site.event(user_id="u_1")}  # with what is known of u_1
+    for body in (stored, known):
+        problem(reader.post(f"{path}/preview", body), 403, "missing_scope", says="events:read")
+    ok(reader.post(f"{path}/preview", {}))
+    problem(reader.post(f"{path}/compare", {"version": 1}), 403, "missing_scope", says="events:read")
     both = ok(api.post("/v1/api-keys", {"name": "both", "scopes": ["destinations:read", "events:read"]}), 201)["key"]
-    ok(Api(api.url, both).post(f"{path}/preview", body))
-    ok(Api(api.url, both).post(f"{path}/compare", {"template": "{}"}))
+    ok(Api(api.url, both).post(f"{path}/preview", stored))
+    ok(Api(api.url, both).post(f"{path}/compare", {"version": 1}))
+
+
+def test_who_may_not_change_destinations_asks_no_template_what_a_secret_is(api: Api, site: Site) -> None:
+    path = f"/v1/destinations/{site.create()['id']}"
+    scopes = ["destinations:read", "events:read"]
+    reader = Api(api.url, ok(api.post("/v1/api-keys", {"name": "reader", "scopes": scopes}), 201)["key"])
+    guess = {"template": '{"a": "{{#if (startsWith secrets.webhook_token "S")}}{{properties.yes}}{{/if}}"}'}
+    pattern = {
+        "template": '{"a": "{{secrets.webhook_token}}"}',
+        "body_schema": {"properties": {"a": {"pattern": "^S"}}},
+    }
+    for body in (guess, pattern):
+        for call in ("preview", "compare"):
+            problem(reader.post(f"{path}/{call}", body), 403, "missing_scope", says="destinations:write")
 
 
 def test_a_warning_quotes_a_real_event_only_to_who_may_read_events(api: Api, site: Site, keys: dict[str, str]) -> None:
@@ -129,11 +144,11 @@ def test_who_may_only_read_destinations_gets_nothing_signed(
     api: Api, site: Site, keys: dict[str, str], scheme: str
 ) -> None:
     secret = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
-    made = site.create(signing={"scheme": scheme, "secret": secret})
+    made = site.create(signing={"scheme": scheme, "secret": secret}, filter={}, template='{"value": 1000000}')
     ok(api.post(f"/v1/destinations/{made['id']}/rotate-secret", {"overlap": "1h"}))
-    path, body = f"/v1/destinations/{made['id']}/preview", {"filter": None, "template": '{"value": 1000000}'}
-    shown = ok(Api(api.url, keys["destinations:read"]).post(path, body))["steps"]
-    full = ok(api.post(path, body))["steps"]
+    path = f"/v1/destinations/{made['id']}/preview"
+    shown = ok(Api(api.url, keys["destinations:read"]).post(path, {}))["steps"]
+    full = ok(api.post(path, {}))["steps"]
     assert shown["sign"] == full["sign"]
     assert shown["sign"]["verified"] is True
     signed = [name for name in full["render"]["request"]["headers"] if "signature" in name.lower()]

@@ -9,6 +9,7 @@ import pytest
 from tests.harness import Api, ServerProcess
 from tests.web.expect import ok, problem
 from tests.web.site import Site
+from tracklayer.model.event import encode_json
 
 URL = "https://hooks.example.com/x"
 
@@ -174,6 +175,17 @@ def test_a_patch_to_it_is_refused_as_well_and_changes_nothing(
 def test_what_is_missing_is_named(api: Api) -> None:
     problem(api.post("/v1/destinations", {}), 422, "missing_field", pointer="/name")
     problem(api.post("/v1/destinations", {"name": "x"}), 422, "missing_field", pointer="/transport")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_key_that_stands_twice_is_refused_and_nothing_is_saved(api: Api, site: Site, method: str) -> None:
+    made = site.create()
+    path = "/v1/destinations" if method == "POST" else f"/v1/destinations/{made['id']}"
+    body = encode_json(site.draft())[:-1] + b', "name": "another"}'
+    problem(api.call(method, path, body), 422, "duplicate_key", pointer="/name", says="'name' stands twice")
+    standing = ok(api.get("/v1/destinations"))["data"]
+    assert made in standing
+    assert "another" not in [each["name"] for each in standing]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])

@@ -108,6 +108,20 @@ def test_patch_merges_and_null_removes(api: Api, site: Site) -> None:
     assert ok(api.patch(f"/v1/destinations/{made['id']}", {"signing": None}))["signing"] is None
 
 
+def test_signing_that_is_given_and_not_enabled_is_warned_of_once(api: Api, site: Site) -> None:
+    unsigned = "signing is not enabled: requests go out unsigned"
+    made = site.create(signing={"secret": "dest_live_9f3b27", "enabled": False})
+    assert (made["signing"], made["warnings"]) == (None, [f"{unsigned}, and the secret that was given is not kept"])
+    path = f"/v1/destinations/{made['id']}"
+    assert ok(api.get(path))["warnings"] == []
+    assert ok(api.put(path, made))["warnings"] == []
+    assert ok(api.put(path, site.draft(signing={"enabled": False})))["warnings"] == [unsigned]
+    ok(api.patch(path, {"signing": {"secret": "dest_live_9f3b27"}}))
+    ended = ok(api.patch(path, {"signing": {"enabled": False}}))
+    assert (ended["signing"], ended["warnings"]) == (None, [unsigned])
+    assert ok(api.patch(path, {"signing": None, "template": "{}"}))["warnings"] == []
+
+
 def test_patch_can_sign_with_another_secret_or_scheme(api: Api, site: Site) -> None:
     path = f"/v1/destinations/{site.create()['id']}"
     problem(api.patch(path, {"signing": {}}), 422, "missing_field", pointer="/signing/secret")
@@ -302,6 +316,7 @@ def test_suppressions_keep_events_back_until_they_are_lifted(api: Api, site: Sit
         ({"reason": "x", "until": "soon"}, "invalid_time", "/until"),
         ({"reason": "x", "until": "9999-12-31T23:59:59-23:59"}, "invalid_time", "/until"),
         ({"reason": "x", "until": "0001-01-01T00:00:00+23:59"}, "invalid_time", "/until"),
+        ({"reason": "x", "until": "2020-01-01T00:00:00Z"}, "invalid_time", "/until"),
         ({"reason": "x", "until": 5}, "wrong_type", "/until"),
         ({"reason": "x", "filter": {"propertys.x": 1}}, "invalid_filter", "/filter/propertys.x"),
         ({"reason": "x", "filter": {"platform": {"$like": 1}}}, "invalid_filter", "/filter/platform/$like"),

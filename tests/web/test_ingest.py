@@ -125,6 +125,14 @@ def test_a_batch_answers_item_by_item_and_a_bad_item_does_not_spoil_the_good_one
     assert len(site.requests) == 2
 
 
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/events/batch"])
+def test_of_a_key_that_stands_twice_in_an_event_the_last_one_counts(api: Api, site: Site, path: str) -> None:
+    event = f'{{"event_id": "{site.name}", "event_name": "first", "event_name": "{site.name}"}}'
+    is_batch = path.endswith("batch")
+    ok(post(api, path, f'{{"events": [{event}]}}'.encode() if is_batch else event.encode()), 202 if is_batch else 200)
+    assert ok(api.get(f"/v1/events/{site.name}"))["event_name"] == site.name
+
+
 def test_an_empty_batch_is_answered(api: Api) -> None:
     answer = ok(api.post("/v1/events/batch", {"events": []}), 202)
     assert (answer["accepted"], answer["results"]) == (0, [])

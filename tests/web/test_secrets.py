@@ -216,6 +216,7 @@ def test_a_secret_with_a_line_break_never_becomes_a_header(api: Api, site: Site)
     "name, body, status, code, pointer",
     [
         ("a", {"value": ""}, 422, "invalid_secret", "/value"),
+        ("a", {"value": "abc"}, 422, "invalid_secret", "/value"),
         ("a", {"value": "x" * 8193}, 422, "invalid_secret", "/value"),
         ("a", {"value": "a\u0000b"}, 422, "invalid_secret", "/value"),
         ("a", {"value": 5}, 422, "wrong_type", "/value"),

@@ -39,6 +39,7 @@ _RETRIED_FAILURES: dict[FailureKind, str] = {
     "timeout": "a timeout",
     "reset": "a connection that was reset",
     "protocol": "an answer that is not HTTP",
+    "internal": "an error on our side",
 }
 _FINAL_FAILURES: dict[FailureKind, str] = {
     "refused_address": "an address that must not be reached",

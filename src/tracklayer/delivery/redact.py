@@ -10,18 +10,18 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from tracklayer.model.delivery import Failure, Response
+from tracklayer.model.delivery import Failure, Response, Verdict
 
 REDACTED = "••••"
-_SHORTEST = 4  # a shorter secret would blank out half of every text
+SHORTEST = 4  # characters: to take a shorter secret out would blank out half of every text
 
 
 class Redactor:
     """Knows the forms in which secrets could come back: as they are, escaped for JSON, a URL or HTML, in base64."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        """`secrets` shorter than four characters are let be: they would blank out half of every text."""
-        forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+        """`secrets` shorter than `SHORTEST` are let be: none is stored any more, but older ones are there still."""
+        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)
         self._shortest = min(map(len, forms), default=0)
 
@@ -46,13 +46,29 @@ class Redactor:
             body=(self._ending(body) if result.truncated else body).encode(errors="surrogateescape"),
         )
 
+    def verdict(self, verdict: Verdict) -> Verdict:
+        """A verdict whose rule quotes no secret."""
+        rule = self.text(verdict.rule)
+        return verdict if rule == verdict.rule else msgspec.structs.replace(verdict, rule=rule)
+
     def _ending(self, text: str) -> str:
         """`text`, that was cut off, without the beginning of a secret at its end."""
         for form in self._forms:
-            for length in range(min(len(form), len(text)), _SHORTEST - 1, -1):
+            for length in range(min(len(form), len(text)), SHORTEST - 1, -1):
                 if text.endswith(form[:length]):
                     return text[:-length] + REDACTED
         return text
+
+
+class Blind(Redactor):
+    """For an answer in which too much would have to be looked for: nothing of it is kept but its status."""
+
+    def result(self, result: Response | Failure) -> Response | Failure:
+        """An answer without its texts, or a failure without secrets."""
+        if isinstance(result, Failure):
+            return super().result(result)
+        headers = tuple((name, REDACTED) for name, _ in result.headers)
+        return msgspec.structs.replace(result, headers=headers, body=REDACTED.encode() if result.body else b"")
 
 
 def _forms(secret: str) -> set[str]:

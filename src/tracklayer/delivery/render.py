@@ -10,7 +10,7 @@ import msgspec
 
 from tracklayer.delivery.body_schema import BodySchema
 from tracklayer.delivery.part import Missing, Part
-from tracklayer.delivery.redact import Redactor
+from tracklayer.delivery.redact import Blind, Redactor
 from tracklayer.errors import Invalid, at, pointer
 from tracklayer.model.delivery import Request
 from tracklayer.model.destination import DestinationConfig, OnMissing
@@ -19,6 +19,7 @@ from tracklayer.model.event import Event, Json, decode_json, event_to_json
 from tracklayer.template import Escape, Limits, RenderError, compile_template
 
 JSON_TYPE = "application/json"
+MOST_MADE = 100  # texts of one body that are made of secrets and looked for in the answer
 
 _LITERAL_ORIGIN = re.compile(r"https?://(?P<authority>[^/?#{}\\\s]+)(?=[/?#]|\Z)", re.IGNORECASE)
 _MUSTACHES = re.compile(r"\{\{.*?\}\}+", re.DOTALL)
@@ -131,8 +132,8 @@ class Renderer:
         there was made of them.
         """
         if masked is not None and rendered.body is not None and masked.body is not None:
-            made = texts_of(rendered.body) - texts_of(masked.body)
-            return Redactor(self._revealing(secrets, rendered) | made)
+            revealing, made = self._revealing(secrets, rendered), _texts_of(rendered.body) - _texts_of(masked.body)
+            return Redactor(revealing | made) if len(made) <= MOST_MADE else Blind(revealing)
         if self._redactor is None or self._redactor[0] is not secrets or self._secrets_vary:
             self._redactor = (secrets, Redactor(self._revealing(secrets, rendered)))
         return self._redactor[1]
@@ -190,11 +191,11 @@ _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 """What an event id keeps in its header; anything else (spaces, other alphabets) is percent-encoded as UTF-8."""
 
 
-def texts_of(body: bytes) -> set[str]:
-    """The texts in a body: the values of JSON, else what stands between blanks, `=`, `&` and brackets."""
+def _texts_of(body: bytes) -> set[str]:
+    """The texts in a body: of JSON the values, else what stands between blanks, `=`, `&` and brackets."""
     try:
         return set(_leaves(decode_json(body)))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, ArithmeticError):
         return set(re.split(r"[\s=&<>]+", body.decode(errors="replace")))
 
 
@@ -202,7 +203,7 @@ def _leaves(value: Json) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, (dict, list)):
-        for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+        for inner in value.values() if isinstance(value, dict) else value:
             yield from _leaves(inner)
 
 

@@ -63,6 +63,19 @@ class Attempted(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+def broken_off(destination: Destination, work: Work, *, started_at: float, finished_at: float) -> Attempted:
+    """The attempt that an error of ours ended; whether anything was sent, nobody knows."""
+    result = Failure(kind="internal", detail="something went wrong on our side; the log has it as attempt_failed")
+    return Attempted(
+        number=work.attempts + 1,
+        started_at=started_at,
+        finished_at=finished_at,
+        prepared=None,
+        result=result,
+        verdict=classify(destination.plan.rules, result, finished_at),
+    )
+
+
 class Attempter:
     """Makes attempts over one transport."""
 
@@ -82,10 +95,12 @@ class Attempter:
             result = await self._transport.send(prepared.request)
             ready = prepared
         finished_at = self._clock.now()
+        verdict = classify(destination.plan.rules, result, finished_at)  # of the answer as it is
         if ready is not None:
             renderer = destination.plan.renderer
             masked = _masked(ready) if renderer.secrets_in_body else None
-            result = renderer.redactor(secrets, ready.rendered, masked).result(result)
+            redactor = renderer.redactor(secrets, ready.rendered, masked)
+            result, verdict = redactor.result(result), redactor.verdict(verdict)
         return Attempted(
             number=work.attempts + 1,
             started_at=started_at,
@@ -93,7 +108,7 @@ class Attempter:
             prepared=ready,
             missing=prepared.missing,
             result=result,
-            verdict=classify(destination.plan.rules, result, finished_at),
+            verdict=verdict,
         )
 
     def prepare(
@@ -132,7 +147,7 @@ class Attempter:
         """The request as it may be kept and shown: the same, with secrets masked."""
         destination, work = prepared.destination, prepared.work
         masked = _masked(prepared) if destination.plan.renderer.secrets else prepared.rendered
-        shown = _stamp(destination, work, masked, prepared.signature, prepared.number, now)
+        shown = _stamp(destination, work, masked or _blank(prepared.rendered), prepared.signature, prepared.number, now)
         exact = prepared.rendered.body
         return KeptRequest(
             version=destination.record.version,
@@ -161,17 +176,23 @@ class Attempter:
         return sign(signing.scheme, keys, delivery_id=work.delivery_id, timestamp=int(now), body=rendered.body or b"")
 
 
-def _masked(prepared: Prepared) -> Rendered:
-    """The request rendered once more with masked secrets; where that fails, nothing that could hold one is shown."""
+def _masked(prepared: Prepared) -> Rendered | None:
+    """The request rendered once more with masked secrets; None where that fails: a helper that wants a number gets
+    dots."""
     destination, work = prepared.destination, prepared.work
     hidden = {name: mask(secret) for name, secret in prepared.secrets.items()}
     scope = _scope(destination, work, hidden, prepared.number)
     try:
         return destination.plan.renderer.show(work.event, scope, kept_body=work.kept.body if work.kept else None)
-    except RenderError:  # a helper that wants a number gets dots
-        origin = "/".join(prepared.rendered.url.split("/")[:3])
-        body = None if prepared.rendered.body is None else REDACTED.encode()
-        return msgspec.structs.replace(prepared.rendered, url=f"{origin}/{REDACTED}", headers=(), body=body)
+    except RenderError:
+        return None
+
+
+def _blank(rendered: Rendered) -> Rendered:
+    """A request without anything that could hold a secret."""
+    origin = "/".join(rendered.url.split("/")[:3])
+    body = None if rendered.body is None else REDACTED.encode()
+    return msgspec.structs.replace(rendered, url=f"{origin}/{REDACTED}", headers=(), body=body)
 
 
 def _explained(

@@ -1,4 +1,5 @@
-"""A clean event made whole by what is known of its user: remember → facts → enrich → consent → drop what is personal.
+"""A clean event made whole by what is known of its user: remember → facts → enrich → consent → audiences →
+drop what is personal.
 
 An event comes here with its personal data (`WorkspaceRules.before_enriching`): enriching needs them.
 """
@@ -15,7 +16,7 @@ from tracklayer.model.event import Event
 from tracklayer.model.facts import NO_FACTS, Facts, fact_keys
 from tracklayer.model.profile import ProfileUpdate, is_news, joined_consent, merge_consent
 from tracklayer.model.work import Candidate
-from tracklayer.pipeline.consent import Consented, with_consent
+from tracklayer.pipeline.consent import Consented
 from tracklayer.pipeline.known_user import with_hashes
 from tracklayer.pipeline.personal import drop_personal
 from tracklayer.pipeline.remember import profile_updates, tells_of_user
@@ -43,9 +44,8 @@ class Completing:
         for item, (users, known) in zip(items, _facts(items, tenants, memory), strict=True):
             tenant = tenants[item.workspace_id]
             rules = tenant.rules
-            enriched = self._enriching.enrich(tenant, item.event, known)
             remembered = spoken.by_now(item.workspace_id, users, known.consent)
-            consented = with_consent(enriched, remembered, tenant.consent_defaults, gpc=item.gpc)
+            consented = self._enriching.make_whole(tenant, item.event, known, remembered, gpc=item.gpc)
             then(item, drop_personal(consented.event) if rules.drop_pii else consented.event)
             if is_news(remembered, consented.to_remember, consented.at):
                 spoken.hear(item, users, consented)

@@ -19,7 +19,7 @@ import structlog
 from tracklayer.catalog import Catalog
 from tracklayer.delivery.limits import Limit
 from tracklayer.errors import Conflict, Unavailable
-from tracklayer.flow.attempt import Attempter
+from tracklayer.flow.attempt import Attempter, broken_off
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.lane import Lane
 from tracklayer.flow.pace import OwnPace, Pace, SharedPace
@@ -352,8 +352,8 @@ class Engine:
             settlement = await self._attempt(lane, work)
             await self.settle(settlement)
         except Exception:
-            # Our own fault, whatever it is: the lease runs out and the delivery comes again, later than at once.
-            log.exception("attempt_failed", delivery_id=work.delivery_id, destination_id=lane.destination.id)
+            # What cannot even be written comes again when its lease runs out.
+            log.exception("settling_failed", delivery_id=work.delivery_id, destination_id=lane.destination.id)
             lane.held.discard(work.delivery_id)
             lane.notice(self._clock.now() + self._options.lease)
         else:
@@ -384,8 +384,14 @@ class Engine:
             return stopped(work, destination, admission.stopped, now)
         work = admission.of(work)
         secrets = self._catalog.tenant(destination.record.workspace_id).secrets
-        attempted = await self._attempter.attempt(destination, work, secrets)
-        settlement = settle(work, destination, attempted, self._attempter, self._rng, note=admission.redacted)
+        try:
+            attempted = await self._attempter.attempt(destination, work, secrets)
+            settlement = settle(work, destination, attempted, self._attempter, self._rng, note=admission.redacted)
+        except Exception:
+            # Our own fault, whatever it is. It counts, or what had been sent by then would be sent for ever.
+            log.exception("attempt_failed", delivery_id=work.delivery_id, destination_id=destination.id)
+            attempted = broken_off(destination, work, started_at=now, finished_at=self._clock.now())
+            settlement = settle(work, destination, attempted, self._attempter, self._rng, note=admission.redacted)
         held = lane.hold_until
         lane.learn(attempted.verdict, attempted.finished_at)
         if lane.hold_until > held:

@@ -1,4 +1,4 @@
-"""Adds to events what is known beside them, and says so when it cannot."""
+"""Adds to events what is known beside them, and says so when it cannot: enrich → consent → audiences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tracklayer.catalog import Tenant
 from tracklayer.geo import GeoFile
 from tracklayer.metrics import Metrics
 from tracklayer.model.event import Event
-from tracklayer.model.facts import NO_FACTS, Facts
+from tracklayer.model.facts import Facts
+from tracklayer.pipeline.consent import Consented, Remembered, with_consent
 from tracklayer.pipeline.devices import user_agent_reader
 from tracklayer.pipeline.enrich import Enricher, Tools
 
@@ -42,9 +43,18 @@ class Enriching:
         """Load the patterns of user agents, which takes 0.6 s: in a thread, before there are events."""
         self._read_user_agent("Mozilla/5.0")
 
-    def enrich(self, tenant: Tenant, event: Event, facts: Facts = NO_FACTS) -> Event:
-        """`event` with what its workspace wants added; see `Enricher.enrich`. Never raises for what fails."""
-        return self._enricher.enrich(event, facts, tenant.rules, audiences=tenant.audiences)
+    def make_whole(
+        self, tenant: Tenant, event: Event, facts: Facts, remembered: Remembered, *, gpc: bool = False
+    ) -> Consented:
+        """`event` with what its workspace wants added, its user's consent, and last, when all of that is known, the
+        audiences. Never raises for what fails.
+
+        `remembered` is what the user has consented to by now; `gpc`: the request came with the header `Sec-GPC: 1`.
+        """
+        enriched = self._enricher.enrich(event, facts, tenant.rules)
+        consented, said, at = with_consent(enriched, remembered, tenant.consent_defaults, gpc=gpc)
+        whole = self._enricher.join_audiences(consented, facts, tenant.rules, tenant.audiences)
+        return Consented(whole, said, at)
 
     def close(self) -> None:
         """Let go of the database of places."""

@@ -9,7 +9,6 @@ from tracklayer.catalog import Catalog
 from tracklayer.flow.enriching import Enriching
 from tracklayer.model.event import Event, Json
 from tracklayer.model.facts import fact_keys
-from tracklayer.pipeline.consent import with_consent
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.pipeline.personal import drop_personal
 from tracklayer.ports import Clock
@@ -31,6 +30,5 @@ class Foreseeing:
         event = normalize(fields, now=self._clock.now(), new_id=new_id, rules=tenant.rules.before_enriching)
         keys = fact_keys(event, members=bool(tenant.audiences.static))
         facts = await self._facts.of(workspace_id, keys)
-        enriched = self._enriching.enrich(tenant, event, facts)
-        whole = with_consent(enriched, facts.consent, tenant.consent_defaults).event
+        whole = self._enriching.make_whole(tenant, event, facts, facts.consent).event
         return drop_personal(whole) if tenant.rules.drop_pii else whole

@@ -49,7 +49,9 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings = Timings()
 
 
-FailureKind = Literal["dns", "connect", "tls", "timeout", "reset", "protocol", "refused_address", "render", "validate"]
+FailureKind = Literal[
+    "dns", "connect", "tls", "timeout", "reset", "protocol", "refused_address", "render", "validate", "internal"
+]
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

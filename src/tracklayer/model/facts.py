@@ -34,7 +34,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one user; empty where nothing is."""
 
-    traits: dict[str, Json] = {}  # `Traits` where they come from the store
+    traits: dict[str, Json] = {}  # `Traits` where the store will give the very same again
     group: Group | None = None
     consent: dict[str, tuple[str, float]] = {}  # category → "granted" | "denied", and when it was said (unix seconds)
     audiences: frozenset[str] = frozenset()  # the static audiences that list this user

@@ -25,3 +25,13 @@ def parse_rfc3339(text: str) -> float:
     """Unix seconds of an RFC 3339 time; one without a zone is taken as UTC. Raises `ValueError`."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def given_moment(text: str) -> float:
+    """Unix seconds of a time that somebody gives, and that `rfc3339` can show again. Raises `ValueError`."""
+    try:
+        moment = parse_rfc3339(text)
+        rfc3339(moment)
+    except OverflowError as error:
+        raise ValueError("its offset leads out of the years 1 to 9999") from error
+    return moment

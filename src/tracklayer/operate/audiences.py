@@ -14,6 +14,7 @@ from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.facts import fact_keys, member_keys
 from tracklayer.model.records import Audience, Member
 from tracklayer.operate.audit import Audit
+from tracklayer.operate.filter_warnings import filter_warnings
 from tracklayer.pipeline.audience import compile_rule, rule_fields
 from tracklayer.pipeline.filter import FilterStep
 from tracklayer.pipeline.member import member_fields
@@ -66,6 +67,11 @@ class Audiences:
         """One audience, a list with how many members it has. Raises `NotFound`."""
         found = await self._audience(workspace_id, name)
         return found, await self._store.count(workspace_id, name) if found.rule is None else None
+
+    def warnings(self, audience: Audience) -> list[str]:
+        """What a person should know about an audience's rule; it holds all the same."""
+        aliases = self._catalog.tenant(audience.workspace_id).rules.names_by_key
+        return filter_warnings(audience.rule or {}, aliases, called="rule")
 
     async def put(
         self,
@@ -152,7 +158,7 @@ class Audiences:
         except Invalid as error:
             error.pointer = (error.pointer or "").removeprefix("/user_data")
             raise
-        told = {"user_data", "context", "segment", "traits"}
+        told = {"user_data", "context", "consent", "segment", "traits"}
         return await self._belonging(workspace_id, name, event, told)
 
     async def test_event(self, workspace_id: str, name: str, event: Mapping[str, Json]) -> Belonging:
@@ -164,14 +170,14 @@ class Audiences:
         audience = await self._audience(workspace_id, name)
         tenant = self._catalog.tenant(workspace_id)
         facts = await self._facts.of(workspace_id, fact_keys(event))
-        enriched = self._enriching.enrich(tenant, event, facts)
+        whole = self._enriching.make_whole(tenant, event, facts, facts.consent).event
         if name in event.segment:
             return Belonging(member=True, reason="the event itself names it", steps=[])
         if not tenant.rules.enrichment.audiences:
             return Belonging(member=False, reason="the workspace's rules switch audiences off", steps=[])
         if audience.rule is None:
-            return _on_list(name in facts.audiences, enriched.user_data)
-        fields = rule_fields(event_fields(enriched), facts)
+            return _on_list(name in facts.audiences, whole.user_data)
+        fields = rule_fields(event_fields(whole), facts)
         fields["segment"] = sorted({*event.segment, *tenant.audiences.static.intersection(facts.audiences)})
         steps = tenant.audiences.rules[name].explain(
             fields if told is None else {field: fields[field] if field in told else None for field in fields}

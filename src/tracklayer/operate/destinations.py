@@ -15,6 +15,7 @@ from tracklayer.flow.engine import Engine
 from tracklayer.identity import IdFactory
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.event import Json
+from tracklayer.model.moment import rfc3339
 from tracklayer.model.records import DestinationRecord, Suppression, VersionRecord
 from tracklayer.operate.audit import Audit
 from tracklayer.operate.draft import (
@@ -243,24 +244,27 @@ class Destinations:
         self, workspace_id: str, destination_id: str, *, discard: bool, seen: int | None, author: str
     ) -> int:
         """Delete. Refused while deliveries wait, unless `discard` lets them go; answers how many went."""
-        current = self.get(workspace_id, destination_id)
-        _expect(current, seen)
+
+        async def make(current: Destination) -> _Change:
+            if not discard:
+                await self._refuse_while_any_wait(destination_id)
+            return _Change(msgspec.structs.replace(current.record, deleted_at=self._clock.now()), None, {})
+
+        idle = not discard  # also of what comes meanwhile
+        gone, _ = await self._change(workspace_id, destination_id, make, author=author, seen=seen, idle=idle)
+        discarded = await self._queue.discard_pending(destination_id, now=self._clock.now())
+        detail: dict[str, Json] = {"name": gone.record.config.name, "discarded": discarded}
+        await self._record(gone.record, author, "deleted", detail)
+        return discarded
+
+    async def _refuse_while_any_wait(self, destination_id: str) -> None:
         waiting = next((each.depth for each in await self._queue.backlog() if each.destination_id == destination_id), 0)
-        if waiting and not discard:
+        if waiting:
             waits = "1 delivery waits" if waiting == 1 else f"{waiting} deliveries wait"
             raise Conflict(
                 f"{waits} for this destination: deliver first, or delete with ?deliveries=discard",
                 code="deliveries_waiting",
             )
-
-        async def make(current: Destination) -> _Change:
-            return _Change(msgspec.structs.replace(current.record, deleted_at=self._clock.now()), None, {})
-
-        gone, _ = await self._change(workspace_id, destination_id, make, author=author, seen=seen)
-        discarded = await self._queue.discard_pending(destination_id, now=self._clock.now())
-        detail: dict[str, Json] = {"name": gone.record.config.name, "discarded": discarded}
-        await self._record(gone.record, author, "deleted", detail)
-        return discarded
 
     async def suppress(
         self,
@@ -271,24 +275,39 @@ class Destinations:
         reason: str,
         until: float | None,
         author: str,
+        suppression_id: str | None = None,
     ) -> Suppression:
-        """Keep events from a destination until `until` (unix seconds), or until the suppression is lifted."""
+        """Keep events from a destination until `until` (unix seconds), or until the suppression is lifted.
+
+        Raises `Invalid` for one that is over already: it would keep back nothing, and look as if it did. A form brings
+        the `suppression_id` that its page has drawn. Raises `Conflict` where it was sent already.
+        """
         destination = self.get(workspace_id, destination_id)
         reason = checked_reason(reason, "a suppression needs a reason")
         with at("filter"):
             compile_filter(event_filter, max_depth=self._catalog.limits.filter_depth)
+        now = self._clock.now()
+        if until is not None and until <= now:
+            raise Invalid(
+                f"until is {rfc3339(until)}, which is over: expected a time after {rfc3339(now)}",
+                code="invalid_time",
+                pointer="/until",
+            )
         suppression = Suppression(
-            id=self._ids.new("sup"),
+            id=suppression_id or self._ids.new("sup"),
             workspace_id=workspace_id,
             destination_id=destination.id,
             filter=event_filter,
             reason=reason,
             author=author,
-            created_at=self._clock.now(),
+            created_at=now,
             until=until,
         )
-        await self._configuration.add_suppression(suppression)
+        is_new = await self._configuration.add_suppression(suppression)
         await self._reload(workspace_id)
+        if not is_new:
+            said = "this form was sent already, and made its suppression: no other one was made"
+            raise Conflict(said, code="made_already")
         detail: dict[str, Json] = {"suppression_id": suppression.id, "reason": reason, "filter": event_filter}
         await self._record(destination.record, author, "suppressed", {**detail, "until": until})
         return suppression
@@ -335,8 +354,10 @@ class Destinations:
         *,
         author: str,
         seen: int | None = None,
+        idle: bool = False,
     ) -> tuple[Destination, Destination]:
-        """Write what `make` makes of a destination, and answer what it was and what it is.
+        """Write what `make` makes of a destination, and answer what it was and what it is; `idle`: only while nothing
+        waits for it.
 
         Where somebody else changes it meanwhile, it is made anew of what that one has made: neither change is lost.
         What a resume ends, it ends first: where that fails, the destination is still paused, and can be resumed again.
@@ -351,7 +372,7 @@ class Destinations:
             version = None
             if record.version != before.record.version:
                 version = _version(record, author, change.note)
-            if await self._configuration.update_destination(before.record, record, version):
+            if await self._configuration.update_destination(before.record, record, version, idle=idle):
                 after = await self._taken_over(record)
                 if change.verb is not None:
                     await self._record(record, author, change.verb, change.detail)

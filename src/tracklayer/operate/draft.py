@@ -129,6 +129,14 @@ def _check_categories(policy: Consent | None) -> None:
             )
 
 
+def signing_warnings(signing: SigningDraft | UnsetType | None) -> list[str]:
+    """What to know of a save that was given `signing`: that switches it off in so many words, as null does not."""
+    if not isinstance(signing, SigningDraft) or signing.enabled:
+        return []
+    lost = "" if signing.secret is None else ", and the secret that was given is not kept"
+    return [f"signing is not enabled: requests go out unsigned{lost}"]
+
+
 def config_json(config: DestinationConfig) -> dict[str, Json]:
     """A configuration as plain JSON values."""
     value = decode_json(encode_json(config))

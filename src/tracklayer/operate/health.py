@@ -40,7 +40,7 @@ WINDOWS: Mapping[Window, tuple[Step, int, int]] = {  # the step that is read, se
 
 OutcomeClass = Literal[
     "delivered", "4xx", "429", "5xx", "timeout", "connection", "unsendable", "other", "suppressed"
-]  # other: an answer without success that is none of these, such as a 2xx with the wrong body, or a redirect
+]  # other: an answer without success that is none of these (a 2xx with the wrong body, a redirect), or an error of ours
 OUTCOME_CLASSES: tuple[OutcomeClass, ...] = get_args(OutcomeClass)
 _CLASS_OF: Mapping[str, OutcomeClass] = {
     "4xx": "4xx",
@@ -49,6 +49,7 @@ _CLASS_OF: Mapping[str, OutcomeClass] = {
     "timeout": "timeout",
     **dict.fromkeys(("dns", "connect", "tls", "reset", "protocol", "refused_address"), "connection"),
     **dict.fromkeys(UNSENT, "unsendable"),
+    "internal": "other",
 }
 
 Histogram: TypeAlias = dict[int, int]

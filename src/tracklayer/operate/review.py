@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -18,13 +18,14 @@ from tracklayer.model.work import KeptRequest, Work
 from tracklayer.operate.body_diff import body_diff, line_diff
 from tracklayer.operate.destinations import Destinations
 from tracklayer.operate.draft import DestinationDraft
+from tracklayer.operate.filter_warnings import filter_warnings
 from tracklayer.operate.rehearsal import SYNTHETIC_EVENT
-from tracklayer.pipeline.event_names import canonical_name
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.ports import Clock
 from tracklayer.store import History
 
-COMPARED = 100  # matching events that are rendered
+COMPARED = 100  # matching events that are rendered …
+PATIENCE = 1.0  # seconds … while that takes no longer in all
 RECENT = 2_000  # of the newest events of the workspace are looked through for them
 PAGE = 200
 DIFFS = 20  # of the events that change, how many are shown whole
@@ -113,7 +114,8 @@ class Reviews:
         found = [f"the secret {name} does not exist yet: deliveries fail until it does" for name in absent]
         if not absent:
             found += self._synthetic_warning(destination)
-        found += self._alias_warnings(destination)
+        aliases = self._catalog.tenant(destination.record.workspace_id).rules.names_by_key
+        found += filter_warnings(destination.plan.config.filter, aliases)
         held_until = self._engine.held_until(destination.id)
         if held_until is not None:
             found.append(f"the receiver asked to wait: nothing is sent before {rfc3339(held_until)}, or until a resume")
@@ -141,8 +143,7 @@ class Reviews:
     async def _comparison(self, standing: Destination, proposed: Destination) -> Comparison:
         compared = changed = failing = 0
         diffs: list[BodyChange] = []
-        for event in await self._matching(standing.record.workspace_id, standing, proposed):
-            await self._clock.sleep(0)  # a hundred large bodies must not hold deliveries up
+        async for event in self._in_turn(await self._matching(standing.record.workspace_id, standing, proposed)):
             before, after = self._outcome(standing, event), self._outcome(proposed, event)
             compared += 1
             failing += after.error is not None
@@ -161,34 +162,35 @@ class Reviews:
             return []
         return [f"the synthetic event could not be sent: {prepared.failure.detail}"]
 
-    def _alias_warnings(self, destination: Destination) -> list[str]:
-        """A filter that waits for an alias waits in vain: events have their canonical names by then."""
-        own = self._catalog.tenant(destination.record.workspace_id).rules.names_by_key
-        wanted = {name: canonical_name(name, own) for name in sorted(destination.plan.filter.event_names or ())}
-        return [
-            f"the filter never matches event_name {alias}: such events are called {name}"
-            for alias, name in wanted.items()
-            if name != alias
-        ]
-
     async def _recent_warnings(
         self, destination: Destination, secrets: Mapping[str, str], counts_failures: bool, quoting: bool
     ) -> list[str]:
         """What the newest matching events lack, and why some of them could not be sent."""
         lacking: Counter[str] = Counter()
         failing: Counter[str] = Counter()
-        events = await self._matching(destination.record.workspace_id, destination)
-        for event in events:
-            await self._clock.sleep(0)
+        looked_at = 0
+        async for event in self._in_turn(await self._matching(destination.record.workspace_id, destination)):
+            looked_at += 1
             prepared = self._prepare(destination, self._admitted(destination, event).event, secrets)
             lacking.update({each.path for each in prepared.missing})
             if isinstance(prepared, Unsendable) and counts_failures:
                 failing[prepared.failure.detail if quoting else UNTOLD] += 1
-        of = f"of the last {len(events)} matching events"
+        of = f"of the last {looked_at} matching events"
         return [
             *(f"{count} {of} have no {path}" for path, count in lacking.most_common()),
             *(f"{count} {of} could not be sent: {error}" for error, count in failing.most_common(FAILURES)),
         ]
+
+    async def _in_turn(self, events: Iterable[Event]) -> AsyncIterator[Event]:
+        """The events one by one, deliveries in between; no more of them once what is done with them takes too long."""
+        spent = 0.0
+        for event in events:
+            await self._clock.sleep(0)
+            began = self._clock.now()
+            yield event
+            spent += self._clock.now() - began
+            if spent > PATIENCE:
+                return
 
     async def _matching(self, workspace_id: str, *destinations: Destination) -> list[Event]:
         """The newest events, tests left out, that the filter of one of the destinations matches."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tracklayer.catalog import Catalog, secret_purpose
+from tracklayer.delivery.redact import SHORTEST
 from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, NotFound
 from tracklayer.flow.engine import Engine
@@ -68,9 +69,12 @@ class Secrets:
                 f"{name!r} is not a name for a secret: expected letters, digits, _ and -, at most 100",
                 code="invalid_name",
             )
-        if not value or len(value) > VALUE_LIMIT or "\x00" in value:
+        if not SHORTEST <= len(value) <= VALUE_LIMIT or "\x00" in value:
             raise Invalid(
-                f"a secret has 1 to {VALUE_LIMIT} characters, none of them NUL", code="invalid_secret", pointer="/value"
+                f"a secret has {SHORTEST} to {VALUE_LIMIT} characters, none of them NUL: "
+                "a shorter one could not be told from other text, to hide it where a receiver repeats it",
+                code="invalid_secret",
+                pointer="/value",
             )
         now = self._clock.now()
         known = self._catalog.tenant(workspace_id).sealed.get(name)

@@ -16,6 +16,7 @@ from tracklayer.model.rules import WorkspaceRules, name_key
 from tracklayer.operate.audit import Audit
 from tracklayer.pipeline.bounds import text_of
 from tracklayer.pipeline.codes import COUNTRIES
+from tracklayer.pipeline.consent_signals import category_of
 from tracklayer.pipeline.event_names import is_endless
 from tracklayer.ports import Clock
 from tracklayer.store import RulesStore
@@ -136,5 +137,11 @@ def _check_defaults(defaults: Mapping[str, Mapping[str, str]]) -> None:
             )
         if len(states) > MOST_REGIONS:
             raise Invalid(f"{len(states)} categories: too many", code="too_many", pointer=pointer(region))
-        for category in states:
-            text_of(category, pointer(region, category))
+        known: dict[str, str] = {}
+        for said in states:
+            place = pointer(region, said)
+            category = category_of(text_of(said, place))
+            if category in known:
+                detail = f"{said!r} is the same category as {known[category]!r}: name it once"
+                raise Invalid(detail, code="ambiguous_name", pointer=place)
+            known[category] = said

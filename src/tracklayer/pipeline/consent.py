@@ -139,9 +139,12 @@ def with_consent(
 
 
 def compile_defaults(by_region: Mapping[str, Mapping[str, ConsentState]]) -> ConsentDefaults:
-    """The `consent_defaults` of a workspace's rules, their categories in any spelling."""
+    """The `consent_defaults` of a workspace's rules, their categories in any spelling; of two, "denied" counts."""
     return ConsentDefaults(
-        {region: {category_of(name): state for name, state in states.items()} for region, states in by_region.items()}
+        {
+            region: strictest(*({category_of(name): state} for name, state in states.items()))
+            for region, states in by_region.items()
+        }
     )
 
 

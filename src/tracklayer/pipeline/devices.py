@@ -27,7 +27,8 @@ ReadUserAgent = Callable[[str], dict[str, dict[str, Json]]]
 
 def user_agent_reader() -> ReadUserAgent:
     """A reader of user agents that remembers those it has read. Its first reading loads the patterns: 0.6 s, once."""
-    return lru_cache(maxsize=REMEMBERED)(_read)
+    read = lru_cache(maxsize=REMEMBERED)(_read)
+    return lambda text: read(text[:LONGEST])
 
 
 @cache  # immutable, and 34 MB
@@ -36,7 +37,7 @@ def _patterns() -> Parser:
 
 
 def _read(text: str) -> dict[str, dict[str, Json]]:
-    parsed = _patterns().parse(text[:LONGEST])
+    parsed = _patterns().parse(text)
     found = {"device": _device(parsed, text), "os": _system(parsed.os), "browser": _browser(parsed.user_agent)}
     return {name: told for name, told in found.items() if told}
 

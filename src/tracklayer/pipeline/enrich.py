@@ -23,11 +23,13 @@ from tracklayer.pipeline.changes import free_name
 from tracklayer.pipeline.devices import ReadUserAgent
 from tracklayer.pipeline.known_user import known_user_data, named_by_ids
 
-BUDGET = 0.005  # seconds that one event may take before what is left is skipped
+BUDGET = 0.005  # seconds that one event may take before what is slow is skipped
 REMEMBERED = 4_096  # visitors
 MAX_NOTES = 100
 MAX_PATHS = 100  # of one note
 LONGEST_ERROR = 200  # characters
+LONGEST_AGENT = 1024  # characters, of a user agent with which a visitor is remembered
+LONGEST_ADDRESS = 45  # characters, as many as an IPv6 address with an IPv4 one in it has
 
 ReadPlace = Callable[[str], dict[str, Json]]
 """IP address → the fields of `context.geo` that are known of it, not to be changed."""
@@ -51,47 +53,72 @@ class Enricher:
         self._tools = tools
         self._of_visitor = lru_cache(maxsize=REMEMBERED)(self._find)
 
-    def enrich(self, event: Event, facts: Facts, rules: WorkspaceRules, *, audiences: Audiences) -> Event:
-        """`event` with what `rules` want added; the very same where there is nothing to add. What is given is not
-        changed.
+    def enrich(self, event: Event, facts: Facts, rules: WorkspaceRules) -> Event:
+        """`event` with what `rules` want added, but for audiences; the very same where there is nothing to add. What is
+        given is not changed.
 
-        Once the budget is spent, the rest of user agent, geo and campaign is skipped. Traits and audiences never are:
-        where an event goes must not depend on how busy the machine was.
+        Once the budget is spent, the user agent is not read: that alone may take long. Nothing else is ever skipped,
+        the place least of all: by it defaults of consent are chosen.
         """
-        draft = _Draft(event, facts, rules, audiences, self._tools)
-        deadline = self._tools.monotonic() + self._tools.budget
+        draft = _Draft(event, facts, rules, self._tools)
         if not self._recall(draft):
-            self._run(_OF_VISITOR, draft, deadline)
-        self._run(_OF_EVENT, draft, deadline)
+            self._add_of_visitor(draft)
+        if rules.enrichment.campaign:
+            _try("campaign", _add_campaign, draft)
         return draft.enriched()
 
-    def _run(self, enrichers: Sequence[_Part], draft: _Draft, deadline: float) -> None:
+    def join_audiences(self, event: Event, facts: Facts, rules: WorkspaceRules, audiences: Audiences) -> Event:
+        """`event`, which is whole but for this, in the audiences of its user; the very same where that changes nothing.
+
+        It is never skipped: where an event goes must not depend on how busy the machine was.
+        """
+        sent = event.segment
+        if not rules.enrichment.audiences or not (audiences.rules or facts.audiences or len(sent) > 1):
+            return event
+        note: dict[str, Json] | None = None
+        try:
+            segment = audiences.segment(rule_fields(event_fields(event), facts), facts.audiences)
+        except Exception as error:
+            segment, note = sent, _failure("audiences", _told(error), self._tools)
+        else:
+            added = [name for name in segment if name not in sent] if sent else segment
+            if added:
+                note = {"by": "audiences", "paths": _SEGMENT, "names": added}
+        context = event.context
+        if note is not None:
+            context = {**context, "enriched": _listed(context.get("enriched"), [note])}
+        elif segment == sent:
+            return event
+        return msgspec.structs.replace(event, segment=segment, context=context)
+
+    def _add_of_visitor(self, draft: _Draft) -> bool:
+        """Whether all of it could be added."""
         tools, switches = self._tools, draft.rules.enrichment
-        for by, may_be_skipped, add in enrichers:
+        deadline, whole = tools.monotonic() + tools.budget, True
+        for by, may_be_skipped, add in _OF_VISITOR:
             if not getattr(switches, by):
                 continue
             if may_be_skipped and tools.monotonic() > deadline:
                 draft.fail(by, f"skipped: the budget of {tools.budget * 1000:g} ms was spent")
-                continue
-            try:
-                add(draft)
-            except Exception as error:
-                draft.fail(by, f"{type(error).__name__}: {error}")
+                whole = False
+            else:
+                whole = _try(by, add, draft) and whole
+        return whole
 
     def _recall(self, draft: _Draft) -> bool:
         """Add what `_OF_VISITOR` would, in one step; False where that is not the same, and nothing is added."""
         traits, context, rules = draft.facts.traits, draft.context, draft.rules
         user_agent, ip = context.get("user_agent"), context.get("ip")
-        if type(traits) is not Traits or draft.facts.group is not None or type(user_agent) is not str:
+        if type(traits) is not Traits or draft.facts.group is not None or not named_by_ids(draft.user_data):
             return False
-        if type(ip) is not str or not named_by_ids(draft.user_data):
+        if type(user_agent) is not str or len(user_agent) > LONGEST_AGENT:
+            return False
+        if type(ip) is not str or len(ip) > LONGEST_ADDRESS or not _OF_VISITOR_NAMES.isdisjoint(context):
             return False
         try:
             found = self._of_visitor(traits, user_agent, ip, rules.default_region, rules.enrichment)
-        except Exception:  # the one that fails will say so itself
-            return False
-        if not context.keys().isdisjoint(found.context):
-            return False
+        except _InPart as in_part:  # which is not remembered
+            found = in_part.found
         draft.recall(found)
         return True
 
@@ -99,11 +126,18 @@ class Enricher:
         said: dict[str, Json] = {"user_agent": user_agent, "ip": ip}
         nothing = Event(event_id="", event_name="", occurred_at="", received_at="", context=said)
         rules = WorkspaceRules(default_region=region, enrichment=switches)
-        draft = _Draft(nothing, Facts(traits=traits), rules, Audiences(), self._tools)
-        for by, _, add in _OF_VISITOR:
-            if getattr(switches, by):
-                add(draft)
+        draft = _Draft(nothing, Facts(traits=traits), rules, self._tools)
+        if not self._add_of_visitor(draft):
+            raise _InPart(draft.found())
         return draft.found()
+
+
+class _InPart(Exception):
+    """Not all of a visitor could be found: with what could, and the notes on what could not."""
+
+    def __init__(self, found: _Found) -> None:
+        super().__init__()
+        self.found = found
 
 
 class _Found(NamedTuple):
@@ -117,16 +151,14 @@ class _Found(NamedTuple):
 class _Draft:
     """An event to which something is being added, and out of what."""
 
-    __slots__ = ("_notes", "audiences", "context", "event", "facts", "rules", "segment", "tools", "user_data")
+    __slots__ = ("_notes", "context", "event", "facts", "rules", "tools", "user_data")
 
-    def __init__(self, event: Event, facts: Facts, rules: WorkspaceRules, audiences: Audiences, tools: Tools) -> None:
+    def __init__(self, event: Event, facts: Facts, rules: WorkspaceRules, tools: Tools) -> None:
         self.event = event
         self.facts = facts
         self.rules = rules
-        self.audiences = audiences
         self.tools = tools
         self.context = dict(event.context)
-        self.segment = event.segment
         self.user_data = event.user_data
         self._notes: list[dict[str, Json]] = []
 
@@ -150,14 +182,6 @@ class _Draft:
         group = self.context["group"] = dict(self.context["group"])
         return _filled(group, {"traits": traits}, "context.group")
 
-    def join(self, by: str, segment: list[str]) -> None:
-        """Set the segment, in which everything is that was sent."""
-        sent = self.event.segment
-        added = [name for name in segment if name not in sent] if sent else segment
-        self.segment = segment
-        if added:
-            self._notes.append({"by": by, "paths": _SEGMENT, "names": added})
-
     def recall(self, found: _Found) -> None:
         """Add what was found of the same visitor before."""
         self.context.update(found.context)
@@ -177,9 +201,7 @@ class _Draft:
 
     def fail(self, by: str, error: str) -> None:
         """Note why there is nothing of one enricher."""
-        text = error[:LONGEST_ERROR].encode(errors="replace").decode()
-        self._notes.append({"by": by, "error": text})
-        self.tools.failed(by, text)
+        self._notes.append(_failure(by, error, self.tools))
 
     def enriched(self) -> Event:
         """The event with what was added. A list of that name which is not ours moves to the next free one."""
@@ -190,11 +212,10 @@ class _Draft:
             del self.context["enriched"]
             known = None
         if self._notes:
-            listed = [*known, *(note for note in self._notes if note not in known)] if known else self._notes
-            self.context["enriched"] = listed if len(listed) <= MAX_NOTES else listed[:MAX_NOTES]
-        elif is_ours and self.segment == self.event.segment:
+            self.context["enriched"] = _listed(known, self._notes)
+        elif is_ours:
             return self.event
-        return msgspec.structs.replace(self.event, segment=self.segment, user_data=self.user_data, context=self.context)
+        return msgspec.structs.replace(self.event, user_data=self.user_data, context=self.context)
 
 
 def _add_traits(draft: _Draft) -> None:
@@ -237,12 +258,31 @@ def _add_place(draft: _Draft) -> None:
             draft.sign("geo", draft.fill({"geo": place}))
 
 
-def _add_audiences(draft: _Draft) -> None:
-    event, facts, audiences = draft.event, draft.facts, draft.audiences
-    if audiences.rules or facts.audiences or len(event.segment) > 1:
-        so_far = event_fields(event)
-        so_far["user_data"], so_far["context"] = draft.user_data, draft.context
-        draft.join("audiences", audiences.segment(rule_fields(so_far, facts), facts.audiences))
+def _try(by: str, add: Callable[[_Draft], None], draft: _Draft) -> bool:
+    """Whether an enricher did not fail."""
+    try:
+        add(draft)
+    except Exception as error:
+        draft.fail(by, _told(error))
+        return False
+    return True
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _failure(by: str, error: str, tools: Tools) -> dict[str, Json]:
+    """The note on an enricher that failed, which `tools` are told of."""
+    text = error[:LONGEST_ERROR].encode(errors="replace").decode()
+    tools.failed(by, text)
+    return {"by": by, "error": text}
+
+
+def _listed(known: list[Json] | None, notes: list[dict[str, Json]]) -> list[Json]:
+    """`notes` behind those that are `known`, each once, as many as are kept."""
+    listed = [*known, *(note for note in notes if note not in known)] if known else notes
+    return listed if len(listed) <= MAX_NOTES else listed[:MAX_NOTES]
 
 
 def _filled(holder: dict[str, Json], found: Mapping[str, dict[str, Json]], path: str) -> list[str]:
@@ -274,14 +314,11 @@ def _is_list_of_notes(value: Json) -> bool:
     return type(value) is list and all(type(each) is dict and type(each.get("by")) is str for each in value)
 
 
-# By the names of the switches in `Enrichment`; whether it may be skipped.
+# By the names of the switches in `Enrichment`; whether it may take long, and so may be skipped.
 _Part: TypeAlias = tuple[str, bool, Callable[[_Draft], None]]
 _OF_VISITOR: tuple[_Part, ...] = (
     ("traits", False, _add_traits),
     ("user_agent", True, _add_device),
-    ("geo", True, _add_place),
+    ("geo", False, _add_place),
 )
-_OF_EVENT: tuple[_Part, ...] = (
-    ("campaign", True, _add_campaign),
-    ("audiences", False, _add_audiences),  # which see what the others have added
-)
+_OF_VISITOR_NAMES = frozenset(("traits", "group", "device", "os", "browser", "geo"))  # what they add to the context

@@ -28,7 +28,20 @@ class Check:
 
     test: Test
     expected: str  # for people: "at least 100"
-    texts: frozenset[str] | None = None  # the only texts that can pass; None: not known
+    operator: str
+    operand: Json  # as it is compared: a float is a decimal by now
+
+    @property
+    def values(self) -> list[Json] | None:
+        """What `$eq` and `$in` look for: nothing else can pass. None for any other operator."""
+        if self.operator == "$eq":
+            return [self.operand]
+        return self.operand if self.operator == "$in" else None
+
+    @property
+    def texts(self) -> frozenset[str] | None:
+        """The only texts that can pass; None: not known."""
+        return None if self.values is None else _texts(self.values)
 
 
 def compile_checks(value: Json, at: Place) -> list[Check]:
@@ -69,28 +82,28 @@ def _compile_operator(name: Json, operand: Json, at: Place) -> Check:
 
 def _equal(operand: Json, at: Place) -> Check:
     value = _scalar(operand, at)
-    return Check(_any_of([value]), show(value), _texts([value]))
+    return Check(_any_of([value]), show(value), "$eq", value)
 
 
 def _one_of(operand: Json, at: Place) -> Check:
     values = _values(operand, at)
-    return Check(_any_of(values), f"one of {_show_all(values)}", _texts(values))
+    return Check(_any_of(values), f"one of {_show_all(values)}", "$in", values)
 
 
 def _not_equal(operand: Json, at: Place) -> Check:
     value = _scalar(operand, at)
-    return Check(_negated(_any_of([value])), f"anything but {show(value)}")
+    return Check(_negated(_any_of([value])), f"anything but {show(value)}", "$ne", value)
 
 
 def _none_of(operand: Json, at: Place) -> Check:
     values = _values(operand, at)
-    return Check(_negated(_any_of(values)), f"none of {_show_all(values)}")
+    return Check(_negated(_any_of(values)), f"none of {_show_all(values)}", "$nin", values)
 
 
 def _exists(operand: Json, at: Place) -> Check:
     if not isinstance(operand, bool):
         raise refused(f"$exists takes true or false, not {given(operand)}", at)
-    return Check(lambda value: (value is not None) is operand, "a value" if operand else "no value")
+    return Check(lambda value: (value is not None) is operand, "a value" if operand else "no value", "$exists", operand)
 
 
 def _contains(operand: Json, at: Place) -> Check:
@@ -104,7 +117,7 @@ def _contains(operand: Json, at: Place) -> Check:
             return any(map(is_item, value))
         return isinstance(value, str) and isinstance(wanted, str) and wanted in value
 
-    return Check(test, f"{show(wanted)} in it")
+    return Check(test, f"{show(wanted)} in it", "$contains", wanted)
 
 
 def _ordered(compare: Callable[[Json, Json], bool], phrase: str) -> Callable[[Json, Place], Check]:
@@ -114,7 +127,7 @@ def _ordered(compare: Callable[[Json, Json], bool], phrase: str) -> Callable[[Js
         if kinds not in (_NUMBERS, (str,)):
             raise refused(f"{at[-1]} takes a number or a text, not {given(operand)}", at)
         test = _over_items(lambda value: type(value) in kinds and compare(value, limit))
-        return Check(test, phrase + show(limit))
+        return Check(test, phrase + show(limit), str(at[-1]), limit)
 
     return build
 
@@ -124,7 +137,7 @@ def _part(holds: Callable[[str, str], bool], phrase: str) -> Callable[[Json, Pla
         if not isinstance(operand, str):
             raise refused(f"{at[-1]} takes a text, not {given(operand)}", at)
         test = _over_items(lambda value: isinstance(value, str) and holds(value, operand))
-        return Check(test, phrase + show(operand))
+        return Check(test, phrase + show(operand), str(at[-1]), operand)
 
     return build
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, exists, insert, select, update
 
 from tracklayer.errors import Conflict
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
@@ -15,7 +15,9 @@ from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Su
 from tracklayer.store.database import Database
 from tracklayer.store.newer import read_known
 from tracklayer.store.tables import (
+    PENDING,
     api_keys,
+    deliveries,
     destination_versions,
     destinations,
     key_checks,
@@ -118,12 +120,18 @@ class Configuration:
         await self._database.write(work)
 
     async def update_destination(
-        self, before: DestinationRecord, after: DestinationRecord, version: VersionRecord | None = None
+        self,
+        before: DestinationRecord,
+        after: DestinationRecord,
+        version: VersionRecord | None = None,
+        *,
+        idle: bool = False,
     ) -> bool:
         """Write what becomes of `before`, with a new version where the configuration changed.
 
-        False where it is not as `before` says any more: then nothing is written. Raises `Conflict` where a newer
-        release has saved more than this code knows: that would be lost.
+        False where it is not as `before` says any more, or where it should be `idle` and something waits for it: then
+        nothing is written. Raises `Conflict` where a newer release has saved more than this code knows: that would be
+        lost.
         """
         if before.too_new is not None:
             raise Conflict(
@@ -133,6 +141,8 @@ class Configuration:
             )
         columns = destinations.c
         stands = [columns[name].is_not_distinct_from(value) for name, value in _destination_row(before).items()]
+        if idle:
+            stands.append(~exists().where(deliveries.c.destination_id == before.id, PENDING))
         statement = update(destinations).where(*stands).values(_destination_row(after))
 
         def work(connection: Connection) -> bool:
@@ -163,10 +173,11 @@ class Configuration:
         rows = await self._rows(select(suppressions).order_by(suppressions.c.id))
         return [Suppression(**{**row, "filter": decode_json(row["filter"])}) for row in rows]
 
-    async def add_suppression(self, suppression: Suppression) -> None:
-        """Store a new suppression."""
+    async def add_suppression(self, suppression: Suppression) -> bool:
+        """Store a new suppression; False where one with its id is there already."""
         values = {**msgspec.structs.asdict(suppression), "filter": encode_json(suppression.filter)}
-        await self._write(insert(suppressions).values(values))
+        adding = self._database.insert(suppressions).values(values).on_conflict_do_nothing(index_elements=["id"])
+        return await self._database.write(lambda connection: connection.execute(adding).rowcount == 1)
 
     async def remove_suppression(self, suppression_id: str) -> None:
         """Forget a suppression."""

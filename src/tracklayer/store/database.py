@@ -94,8 +94,8 @@ class Database(ABC):
     @property
     @abstractmethod
     def next_position(self) -> ColumnElement[int]:
-        """A number for the row of `deliveries` that is being updated: larger than that of any earlier one that waits
-        for the same destination and key.
+        """A number for the row of `deliveries` that is being updated: larger than that of any earlier one for the same
+        destination and key.
         """
 
     def announce(self, connection: Connection, topic: str, names: Collection[str]) -> None:  # noqa: B027

@@ -43,7 +43,7 @@ class Kept(NamedTuple):
     traits: dict[str, tuple[Json, float]]
     group: tuple[str, float] | None
     owner: tuple[str, float] | None
-    known: Traits  # those that were not taken away
+    known: dict[str, Json]  # those that were not taken away; `Traits` where they will be met again
     member: str | None  # by what lists may name somebody whose e-mail address is among them
 
 
@@ -188,10 +188,15 @@ def _kept(traits: bytes) -> Kept:
     return _kept_of(read.traits, read.group, read.owner)
 
 
+def _to_remember(traits: bytes) -> Kept:
+    kept = _kept(traits)
+    return kept._replace(known=Traits(kept.known))
+
+
 def _kept_of(
     traits: dict[str, tuple[Json, float]], group: tuple[str, float] | None, owner: tuple[str, float] | None
 ) -> Kept:
-    known = Traits({name: value for name, (value, _) in traits.items() if value is not None})
+    known = {name: value for name, (value, _) in traits.items() if value is not None}
     return Kept(traits, group, owner, known, email_member(known))
 
 
@@ -203,7 +208,7 @@ def _as_known(profile: Profile, before: KnownUser | None) -> KnownUser:
     return KnownUser(kept, profile.consent)
 
 
-_remembered = lru_cache(maxsize=REMEMBERED)(_kept)
+_remembered = lru_cache(maxsize=REMEMBERED)(_to_remember)
 _remembered_consent = lru_cache(maxsize=REMEMBERED)(_decode_consent)
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Insert,
+    Integer,
     RootTransaction,
     Select,
     Table,
@@ -31,6 +32,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    literal_column,
     select,
     text,
 )
@@ -44,7 +46,7 @@ from tracklayer.model.event import encode_json
 from tracklayer.store.database import Database, Statement, Work
 from tracklayer.store.group_commit import GroupCommit
 from tracklayer.store.schema import MIGRATIONS, SchemaState, schema_state, upgrade
-from tracklayer.store.tables import deliveries
+from tracklayer.store.tables import deliveries, events
 
 READERS = 4
 LARGEST = 100  # pieces of work in one transaction
@@ -160,14 +162,22 @@ class SqliteDatabase(Database):
 
     @property
     def next_position(self) -> ColumnElement[int]:
-        """One more than the last of those that wait."""
+        """The number of the event's row, so that what died keeps its place before what came later and a replay finds it
+        there; but behind the last of those that wait: VACUUM numbers rows anew.
+        """
         other = deliveries.alias("other")
         last = select(func.coalesce(func.max(other.c.position), 0) + 1).where(
             other.c.destination_id == deliveries.c.destination_id,
             other.c.order_key == deliveries.c.order_key,
             text("other.state = 'pending'"),
         )
-        return last.correlate(deliveries).scalar_subquery()
+        row: ColumnElement[int] = literal_column("events.rowid", Integer)
+        number = select(row).where(
+            events.c.workspace_id == deliveries.c.workspace_id, events.c.pk == deliveries.c.event_pk
+        )
+        return func.max(  # of two values, in SQLite
+            last.correlate(deliveries).scalar_subquery(), number.correlate(deliveries).scalar_subquery()
+        )
 
     async def migrate(self, migrations: Path = MIGRATIONS) -> None:
         """See `Database`."""

@@ -20,7 +20,7 @@ def bind(helper: Helper, kinds: list[Kind], options: list[tuple[str, Kind]], lin
     count, function = len(kinds), helper.function
 
     def call(run: Run, *values: object) -> object:
-        cost, arguments = 1, []
+        cost, arguments = helper.steps, []
         try:
             for (read, takes_null), value in zip(readers, values, strict=True):
                 if value is None and not takes_null:

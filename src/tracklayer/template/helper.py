@@ -45,6 +45,7 @@ class Helper:
     options: Mapping[str, Kind] = field(default_factory=dict)
     is_predicate: bool = False  # true or false, or as good: can be a block, like `{{#eq a b}} … {{/eq}}`
     asks: bool = False  # a missing value is a question to it, not a fault: it is not reported
+    steps: int = 1  # what a call costs beside its values: one for some microseconds
     keeps_items: bool = False  # gives items of its first value: paths inside of `{{#each (sort a.b)}}` are known
 
     def kinds(self, count: int) -> list[Kind]:

@@ -88,5 +88,5 @@ IDENTITY_HELPERS = (
     Helper("hmac", _hmac, (TEXT, TEXT), options={"algorithm": ALGORITHM, "encoding": ENCODING}),
     Helper("base64", _base64, (TEXT,), options={"url": FLAG}),
     Helper("email", _email, (TEXT,), (RECEIVER,)),
-    Helper("phone", _phone, (TEXT,), (RECEIVER,), options={"country": COUNTRY}),
+    Helper("phone", _phone, (TEXT,), (RECEIVER,), options={"country": COUNTRY}, steps=10),
 )

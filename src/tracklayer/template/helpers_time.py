@@ -101,4 +101,4 @@ def _zone(value: object) -> object:
 STYLE = Kind("iso, unix, unix_ms or a pattern", _style, literal=True)
 ZONE = Kind("a time zone", _zone, literal=True)  # read once, when the template is compiled: rendering reads no file
 
-TIME_HELPERS = (Helper("date", _date, (SOMETHING,), (STYLE,), options={"tz": ZONE}),)
+TIME_HELPERS = (Helper("date", _date, (SOMETHING,), (STYLE,), options={"tz": ZONE}, steps=10),)

@@ -8,7 +8,7 @@ from litestar import Request, Response
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 
-from tracklayer.decoding import decode_as, decode_object
+from tracklayer.decoding import check_keys, decode_as, decode_object
 from tracklayer.errors import Malformed
 from tracklayer.model.event import encode_json
 from tracklayer.web.unpack import too_large, unpack
@@ -37,8 +37,11 @@ class ApiRequest(Request[Any, Any, Any]):
         field = self.route_handler.parsed_data_field
         raw = await self.body()
         if field is None or field.annotation in (dict, Any) or field.origin is dict:
-            return decode_object(raw)
-        return decode_as(raw, field.annotation)
+            data = decode_object(raw)
+        else:
+            data = decode_as(raw, field.annotation)
+        check_keys(raw)
+        return data
 
 
 class ApiResponse(Response[Any]):

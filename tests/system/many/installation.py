@@ -23,7 +23,7 @@ from tracklayer.demo.receiver import Answer, Recorded
 OUTAGE = float(os.environ.get("TRACKLAYER_TEST_OUTAGE", "4"))  # seconds; `make failures` gives more
 LEASE = 4.0  # seconds
 RECOVERY = 20.0  # seconds until everything flows again after a failure has ended; the machine may be busy
-STARTING = 60.0
+STARTING = 100.0
 LATE = "tracklayer_late_settlements_total"
 NEAR = "10.213.78.0/30"  # a network of the tests' own, where they can make one
 TAKES = Answer(delay=0.1)  # so slow that there is always something under way

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 import msgspec
 from litestar import Controller, delete, get, post, put
@@ -35,7 +36,7 @@ class AudienceDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class AudienceView(msgspec.Struct, frozen=True, kw_only=True):
-    """An audience; `members` is null where a rule decides."""
+    """An audience; `members` is null where a rule decides. `warnings` come with one, not in the list of all."""
 
     name: str
     static: bool
@@ -43,6 +44,7 @@ class AudienceView(msgspec.Struct, frozen=True, kw_only=True):
     members: int | None
     created_at: str
     updated_at: str
+    warnings: list[str] = []
 
 
 class MembersDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,8 +107,8 @@ class AudiencesController(Controller):
 
     @get("/{name:str}", guards=READ)
     async def one(self, request: ApiRequest, service: Service, name: str) -> AudienceView:
-        """One audience."""
-        return _view(*await service.audiences.get(caller(request.scope).workspace_id, name))
+        """One audience, with what to know about its rule."""
+        return await _answer(service, caller(request.scope).workspace_id, name)
 
     @put("/{name:str}", guards=WRITE)
     async def save(self, request: ApiRequest, service: Service, name: str, data: AudienceDraft) -> AudienceView:
@@ -117,7 +119,7 @@ class AudiencesController(Controller):
             )
         key = caller(request.scope)
         await service.audiences.put(key.workspace_id, name, data.rule, author=key.name)
-        return _view(*await service.audiences.get(key.workspace_id, name))
+        return await _answer(service, key.workspace_id, name)
 
     @delete("/{name:str}", guards=WRITE)
     async def remove(self, request: ApiRequest, service: Service, name: str) -> None:
@@ -166,6 +168,11 @@ class AudiencesController(Controller):
         raise Invalid('expected either "user" or "event"', code="invalid_test", pointer="")
 
 
+async def _answer(service: Service, workspace_id: str, name: str) -> AudienceView:
+    audience, members = await service.audiences.get(workspace_id, name)
+    return _view(audience, members, service.audiences.warnings(audience))
+
+
 def _keys(field: str, members: list[dict[str, Json]]) -> list[str]:
     keys = []
     for index, each in enumerate(members):
@@ -191,7 +198,7 @@ def _read_cursor(text: str | None) -> str | None:
     return key
 
 
-def _view(audience: Audience, members: int | None) -> AudienceView:
+def _view(audience: Audience, members: int | None, warnings: Sequence[str] = ()) -> AudienceView:
     return AudienceView(
         name=audience.name,
         static=audience.rule is None,
@@ -199,6 +206,7 @@ def _view(audience: Audience, members: int | None) -> AudienceView:
         members=members,
         created_at=rfc3339(audience.created_at),
         updated_at=rfc3339(audience.updated_at),
+        warnings=list(warnings),
     )
 
 

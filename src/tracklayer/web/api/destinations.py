@@ -8,6 +8,7 @@ import msgspec
 from litestar import Controller, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response
+from msgspec import UnsetType
 
 from tracklayer.catalog import Destination
 from tracklayer.errors import Invalid, NotFound, at
@@ -16,7 +17,7 @@ from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Event, Json
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.records import ApiKey
-from tracklayer.operate.draft import Change, DestinationDraft
+from tracklayer.operate.draft import Change, DestinationDraft, SigningDraft, signing_warnings
 from tracklayer.operate.review import Comparison
 from tracklayer.service import Service
 from tracklayer.web.api.parameters import PAGE, Cursor, IfMatch, Limit, read_cursor, read_if_match, read_moment
@@ -119,7 +120,7 @@ class DestinationsController(Controller):
             service.destinations.checked(data)
             return ApiResponse(Planned(changed=True, changes=[]), status_code=200)
         created = await service.destinations.create(key.workspace_id, data, author=key.name)
-        return await _answer(created, key, service, status=201)
+        return await _answer(created, key, service, status=201, signing=data.signing)
 
     @get("/{destination_id:str}", guards=READ)
     async def one(self, request: ApiRequest, service: Service, destination_id: str) -> Response[DestinationView]:
@@ -144,7 +145,7 @@ class DestinationsController(Controller):
         if dry_run:
             return _planned(destinations.planned(key.workspace_id, destination_id, data, seen=seen))
         saved = await destinations.replace(key.workspace_id, destination_id, data, author=key.name, seen=seen)
-        return await _answer(saved, key, service)
+        return await _answer(saved, key, service, signing=data.signing)
 
     @patch("/{destination_id:str}", guards=WRITE)
     async def merge(
@@ -159,11 +160,11 @@ class DestinationsController(Controller):
         """Save a new version with some fields changed: a JSON Merge Patch (RFC 7396)."""
         key, seen = caller(request.scope), read_if_match(if_match)
         destinations = service.destinations
+        draft = destinations.merged(key.workspace_id, destination_id, data)
         if dry_run:
-            draft = destinations.merged(key.workspace_id, destination_id, data)
             return _planned(destinations.planned(key.workspace_id, destination_id, draft, seen=seen))
         saved = await destinations.patch(key.workspace_id, destination_id, data, author=key.name, seen=seen)
-        return await _answer(saved, key, service)
+        return await _answer(saved, key, service, signing=None if data.get("signing") is None else draft.signing)
 
     @delete("/{destination_id:str}", guards=WRITE, status_code=200)
     async def remove(
@@ -278,9 +279,10 @@ class DestinationsController(Controller):
     ) -> RehearsalView:
         """Render without sending, for `event`, a stored one (`event_id`) or the synthetic one.
 
-        `version` renders as that version did; any other field overrides the configuration for this once. An event
-        needs the scope `events:read`, too, for what is known of its user is shown. The signature is shown to who may
-        change the destination: with it anybody could send what a receiver takes for ours.
+        `version` renders as that version did; any other field overrides the configuration for this once, which needs
+        the scope `destinations:write`: whoever chooses a template can ask it what a secret is. An event needs
+        `events:read`, too, for what is known of its user is shown. The signature is shown to who may change the
+        destination: with it anybody could send what a receiver takes for ours.
         """
         key = caller(request.scope)
         workspace_id = key.workspace_id
@@ -291,6 +293,8 @@ class DestinationsController(Controller):
             raise Invalid("give an event or an event_id, not both", code="ambiguous", pointer="/event_id")
         if event is not None or event_id is not None:
             demand(key, "events:read")
+        if overrides:
+            demand(key, "destinations:write")
         wanted = await service.rehearsals.event(workspace_id, event) if event is not None else None
         if event_id is not None:
             wanted = await _stored(service, workspace_id, event_id)
@@ -302,11 +306,13 @@ class DestinationsController(Controller):
         self, request: ApiRequest, service: Service, destination_id: str, data: dict[str, Any]
     ) -> Comparison:
         """What a save of these fields, or restoring `version`, would do to the newest 100 events that match, which
-        are shown: it needs the scope `events:read`, too."""
+        are shown: it needs the scope `events:read`, too, and for fields `destinations:write`."""
         key = caller(request.scope)
         demand(key, "events:read")
         overrides = dict(data)
         version = _whole(overrides.pop("version", None))
+        if overrides:
+            demand(key, "destinations:write")
         return await service.reviews.compare(key.workspace_id, destination_id, overrides, version)
 
     @post("/{destination_id:str}/test", guards=WRITE, status_code=200)
@@ -319,8 +325,16 @@ class DestinationsController(Controller):
         return test_view(rehearsal)
 
 
-async def _answer(destination: Destination, key: ApiKey, service: Service, status: int = 200) -> Response[Any]:
-    warnings = await service.reviews.warnings(destination, quoting=may(key, "events:read"))
+async def _answer(
+    destination: Destination,
+    key: ApiKey,
+    service: Service,
+    status: int = 200,
+    signing: SigningDraft | UnsetType | None = None,
+) -> Response[Any]:
+    """`signing` is what the caller gave, where this answers a save."""
+    recent = await service.reviews.warnings(destination, quoting=may(key, "events:read"))
+    warnings = [*signing_warnings(signing), *recent]
     view = destination_view(destination, service.clock.now(), warnings)
     etag = f'"{destination.record.version}"'
     return ApiResponse(view, status_code=status, headers={"ETag": etag})

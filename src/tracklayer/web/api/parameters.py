@@ -10,7 +10,7 @@ from typing import Annotated
 from litestar.params import Parameter
 
 from tracklayer.errors import Invalid
-from tracklayer.model.moment import parse_rfc3339, rfc3339
+from tracklayer.model.moment import given_moment
 
 PAGE = 50
 LARGEST_PAGE = 200
@@ -51,13 +51,11 @@ def read_moment(text: str | None, name: str) -> float | None:
     if text is None:
         return None
     try:
-        moment = parse_rfc3339(text)
-        rfc3339(moment)  # its offset may lead out of the years 1 to 9999, in which it could not be shown again
-    except (ValueError, OverflowError) as error:
+        return given_moment(text)
+    except ValueError as error:
         raise Invalid(
             f"{name} is {text[:100]!r}, expected an RFC 3339 time", code="invalid_time", pointer=f"/{name}"
         ) from error
-    return moment
 
 
 def read_if_match(text: str | None) -> int | None:

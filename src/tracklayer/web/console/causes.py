@@ -54,6 +54,7 @@ _CODES = {
     ),
     "render": Meaning("render", "The request could not be rendered from this event.", ("template", "transport")),
     "validate": Meaning("validate", "The rendered request is not one that may be sent.", ("template",)),
+    "internal": Meaning("internal", "Something went wrong on our side; the server's log has it.", ("wait",)),
     "unknown": Meaning("unknown", "The cause was not recorded.", ("wait",)),
 }  # fmt: skip
 

@@ -217,6 +217,7 @@ async def _one(request: AnyRequest, service: Service, name: str, given: Given, a
         is_on=service.workspaces.rules(workspace_id).enrichment.audiences,
         largest=service.settings.request_limit,
         saved=_saved(request),
+        warnings=service.audiences.warnings(audience),
         given=given,
     )
 

@@ -49,6 +49,15 @@ class DeadLettersPages(Controller):
         total = await service.dead_letters.count(visitor(request).workspace_id, _wanted(values))
         return render(request, "dead_letters/total_fragment.html", total=total, values=values)
 
+    @get("/counted")
+    async def counted(self, request: AnyRequest, service: Service) -> Response[str]:
+        """How many are left of what the page of a cause has counted; the page itself for who opens the address."""
+        asked = request.query_params
+        if not is_fragment(request):
+            return see(request, query_of(_values(asked)))
+        total = await service.dead_letters.count(visitor(request).workspace_id, _wanted(asked))
+        return render(request, "dead_letters/counted_fragment.html", total=total)
+
     @post("/compare", status_code=200)
     async def compare(self, request: AnyRequest, service: Service) -> Response[str]:
         """What a replay would send: a count, and the bodies of the first ten beside those that were sent."""
@@ -132,6 +141,7 @@ async def _page(
         discarded=number_seen(given, "discarded"),
         typed={name: str(given.get(name, "")) for name in ("mode", "per_second", "reason")},
         most=LONGEST,
+        new_id=service.ids.new("sup"),
         replays=[each for each in service.replays.all(workspace_id) if each.ended_at is None],
         facts=row_facts(service, workspace_id),
         now=now,

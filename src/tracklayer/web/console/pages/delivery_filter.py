@@ -12,7 +12,7 @@ import msgspec
 from tracklayer.errors import Invalid
 from tracklayer.flow.tail import Note
 from tracklayer.model.delivery import DeliveryState, FailureKind
-from tracklayer.model.moment import parse_rfc3339, rfc3339
+from tracklayer.model.moment import given_moment
 from tracklayer.model.work import SUCCESS_RULE
 from tracklayer.store.history import UNKNOWN, DeliveryFilter
 
@@ -113,11 +113,9 @@ def _moment(text: str, field: str) -> float | None:
     if not text:
         return None
     try:
-        moment = parse_rfc3339(text)
-        rfc3339(moment)  # its offset may lead out of the years 1 to 9999
-    except (ValueError, OverflowError) as error:
+        return given_moment(text)
+    except ValueError as error:
         raise Invalid("Expected a time such as 2026-05-05T10:30:00Z.", pointer=f"/{field}") from error
-    return moment
 
 
 def _was_tried(state: str) -> bool | None:

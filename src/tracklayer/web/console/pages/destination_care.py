@@ -12,7 +12,7 @@ from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, TrackLayerError, at
 from tracklayer.model.duration import parse_duration
 from tracklayer.model.event import Json, encode_json
-from tracklayer.model.moment import parse_rfc3339
+from tracklayer.model.moment import given_moment
 from tracklayer.model.records import VersionRecord
 from tracklayer.operate.body_diff import line_diff
 from tracklayer.operate.draft import config_json
@@ -20,7 +20,7 @@ from tracklayer.operate.snippets import snippets
 from tracklayer.service import Service
 from tracklayer.web.console.access import signed_in, visitor
 from tracklayer.web.console.pages.destination_tabs import frame_of
-from tracklayer.web.console.pages.forms import problems_of, read_object, version_seen
+from tracklayer.web.console.pages.forms import id_drawn, problems_of, read_object, version_seen
 from tracklayer.web.console.rendering import inside, render, see
 from tracklayer.web.problems import status_of
 
@@ -127,9 +127,10 @@ class DestinationCarePages(Controller):
                 reason=str(form.get("reason", "")),
                 until=_until(str(form.get("until", "")), service.clock.now()),
                 author=who.name,
+                suppression_id=id_drawn(form, "sup"),
             )
-        except Invalid as error:
-            return _suppressions(request, service, destination_id, status=422, problem=error, given=form)
+        except (Invalid, Conflict) as error:
+            return _suppressions(request, service, destination_id, problem=error, given=form)
         standing = f"/settings/destinations/{destination_id}/suppressions"
         return see(request, inside(str(form.get("return", "")), standing))
 
@@ -228,8 +229,7 @@ def _suppressions(
     service: Service,
     destination_id: str,
     *,
-    status: int = 200,
-    problem: Invalid | None = None,
+    problem: TrackLayerError | None = None,
     given: Any = None,
 ) -> Response[str]:
     workspace_id = visitor(request).workspace_id
@@ -237,9 +237,10 @@ def _suppressions(
     return render(
         request,
         "destinations/suppressions.html",
-        status=status,
+        status=status_of(problem) if problem else 200,
         **frame_of(service, destination),
         suppressions=service.destinations.suppressions(workspace_id, destination_id),
+        new_id=service.ids.new("sup"),
         problems=problems_of(problem),
         given=given or {},
     )
@@ -271,6 +272,6 @@ def _until(text: str, now: float) -> float | None:
             return now + parse_duration(given)
         except Invalid:
             try:
-                return parse_rfc3339(given)
+                return given_moment(given)
             except ValueError as error:
                 raise Invalid(f"{given!r} is no time: expected 2h, 7d, or 2026-05-05T10:30:00Z", pointer="") from error
