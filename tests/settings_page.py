@@ -12,7 +12,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 _BEFORE = """\
 # Settings
 
-Every setting is an environment variable. `tracklayer serve` also takes it as an option of the same name in lower case, which wins:
+Every setting is an environment variable. `tracklayer serve` and `migrate` also take it as an option of the same name in
+lower case, which wins:
 `TRACKLAYER_DATA_DIR=/var/lib/tracklayer` or `--data-dir /var/lib/tracklayer`. An empty value counts as not given.
 A value that cannot be used, and a `TRACKLAYER_…` variable that is no setting, stop the start: the message says why.
 

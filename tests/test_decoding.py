@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -62,6 +63,35 @@ def refused(raw: bytes) -> tuple[str, str | None]:
 )
 def test_a_value_of_another_shape_is_refused_with_its_place(raw: bytes, code: str, pointer: str) -> None:
     assert refused(raw) == (code, pointer)
+
+
+class Color(enum.Enum):
+    """One of two."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+class Choices(msgspec.Struct):
+    """Values of which there are few."""
+
+    word: Literal["yes", "no"] | None = None
+    colors: dict[str, list[Color]] = {}
+
+
+@pytest.mark.parametrize(
+    "given, expected, pointer",
+    [
+        ({"word": "maybe"}, "'maybe' is none of the values: expected no or yes", "/word"),
+        ({"colors": {"a": ["red", "green"]}}, "'green' is none of the values: expected red or blue", "/colors/a/1"),
+    ],
+)
+def test_of_a_value_that_is_none_of_the_few_the_error_says_which_there_are(
+    given: dict[str, Any], expected: str, pointer: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        decode_as(encode_json(given), Choices)
+    assert (refused.value.detail, refused.value.pointer) == (expected, pointer)
 
 
 def test_of_very_many_keys_the_wrong_one_is_not_looked_for() -> None:

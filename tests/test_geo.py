@@ -42,6 +42,8 @@ def test_an_address_has_its_place(file: Path) -> None:
     }
     assert geo.place("2001:db8::1") == {"country": "DE"}
     assert geo.place("::ffff:81.2.69.142")["city"] == "London"
+    for written in ("81.2.69.142, 10.0.0.1", " 81.2.69.142:443,2001:db8::1", "[::ffff:81.2.69.142]:443"):
+        assert geo.place(written)["city"] == "London"
     assert geo.place("81.2.69.142") is geo.place("81.2.69.142")
     assert geo.kind == "Test-City"
 
@@ -56,7 +58,7 @@ def test_an_address_has_its_place(file: Path) -> None:
         "",
         "unknown",
         "1.2.3",
-        "81.2.69.142:80",
+        "10.0.0.1, 81.2.69.142",
         "fe80::1%eth0",
         "\0",
         "é" * 99,

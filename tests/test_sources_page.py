@@ -91,7 +91,7 @@ def test_the_api(client: ApiClient) -> None:
 
 
 def test_an_sdk_of_segment(client: ApiClient, server: ServerProcess) -> None:
-    draft, expected = told("Segment SDKs")
+    draft, expected, _filter = told("Segment SDKs")
     made = client.post("/v1/sources", draft)
     assert made["url"] == server.url
     (program,) = blocks("Segment SDKs", "python")

@@ -11,6 +11,17 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.inspect import (
+    DictType,
+    EnumType,
+    ListType,
+    LiteralType,
+    StructType,
+    Type,
+    UnionType,
+    VarTupleType,
+    type_info,
+)
 
 from tracklayer.errors import Invalid, Malformed, pointer
 from tracklayer.model.event import decode_json, encode_json
@@ -21,6 +32,7 @@ T = TypeVar("T")
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`")
+_NO_MEMBER = "Invalid enum value "
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[(\.\.\.)\]|(^key in )")
 
 
@@ -114,8 +126,30 @@ def _invalid(message: str, raw: bytes, kind: Any) -> Invalid:
     field = _FIELD.search(what)
     if field:
         steps.append(field[1])
+    if what.startswith(_NO_MEMBER) and (choices := _choices(type_info(kind), steps)):
+        what = f"{what.removeprefix(_NO_MEMBER)} is none of the values: expected {' or '.join(choices)}"
     code = "unknown_field" if "unknown field" in what else "missing_field" if "required field" in what else "wrong_type"
     return Invalid(what, code=code, pointer=pointer(*steps))
+
+
+def _choices(info: Type, steps: Sequence[str]) -> list[str]:
+    """The values that a type allows at a place inside of it, where they are few."""
+    if isinstance(info, UnionType):
+        return [choice for each in info.types for choice in _choices(each, steps)]
+    if steps:
+        return [choice for inner in _inside(info, steps[0]) for choice in _choices(inner, steps[1:])]
+    if isinstance(info, EnumType):
+        return [str(each.value) for each in info.cls]
+    return [str(each) for each in info.values] if isinstance(info, LiteralType) else []
+
+
+def _inside(info: Type, name: str) -> list[Type]:
+    """The type of what stands at `name`."""
+    if isinstance(info, StructType):
+        return [each.type for each in info.fields if each.encode_name == name]
+    if isinstance(info, DictType):
+        return [info.value_type]
+    return [info.item_type] if isinstance(info, ListType | VarTupleType) else []
 
 
 def _key_at(steps: Sequence[str], message: str, raw: bytes, kind: Any) -> str | None:

@@ -16,7 +16,7 @@ from tracklayer.errors import Invalid
 from tracklayer.model.event import Json
 
 REMEMBERED = 8192  # addresses
-LONGEST = 45  # characters, of an IPv6 address with an IPv4 one in it
+LONGEST = 53  # characters, of an IPv6 address with an IPv4 one in it, in brackets and with a port
 
 _NOWHERE: dict[str, Json] = {}
 
@@ -46,12 +46,15 @@ class GeoFile:
 
     def place(self, address: str) -> dict[str, Json]:
         """Country (ISO 3166-1), region (ISO 3166-2 without the country), city (in English), postal code, time zone:
-        what is known of an address; nothing for what is none. Not to be changed. Raises where the file is damaged."""
-        return self._remembered(address) if len(address) <= LONGEST else _NOWHERE
+        what is known of an address; nothing for what is none. Of a list, as proxies make it (X-Forwarded-For), the
+        first is the user's. Not to be changed. Raises where the file is damaged.
+        """
+        first = address.partition(",")[0] if "," in address else address
+        return self._remembered(first) if len(first) <= LONGEST else _NOWHERE
 
     def _place(self, address: str) -> dict[str, Json]:
         try:
-            parsed = ip_address(address)
+            parsed = ip_address(_without_port(address.strip()))
             record = self._reader.get(getattr(parsed, "ipv4_mapped", None) or parsed)
         except ValueError:  # no address, or IPv6 in a file of IPv4
             return _NOWHERE
@@ -67,6 +70,12 @@ class GeoFile:
             "timezone": _text(record, "location", "time_zone"),
         }
         return {name: text for name, text in found.items() if text}
+
+
+def _without_port(address: str) -> str:
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def _text(record: Record | None, *path: str) -> str | None:

@@ -229,7 +229,14 @@ class Service:
         self.recent = Recent(self.catalog, self.history, self.clock)
         foreseeing = Foreseeing(self.catalog, FactsReader(self._database), self.enriching, self.clock)
         self.explain = Explain(
-            self.catalog, configuration, self.history, self.engine, foreseeing, profiles.consent_now, self.clock
+            self.catalog,
+            configuration,
+            self.history,
+            self.engine,
+            foreseeing,
+            profiles.consent_now,
+            self.audit,
+            self.clock,
         )
         self.rehearsals = Rehearsals(
             self.catalog,

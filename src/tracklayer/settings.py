@@ -277,7 +277,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Setting(_choice("json", "console"), "`json` for machines, one object a line; `console` for people."),
     ] = "json"
     request_limit: Annotated[int, Setting(_SIZE, "The largest request body, after decompression.")] = MIB
-    event_limit: Annotated[int, Setting(_SIZE, "The largest event.")] = 256 * KIB
+    event_limit: Annotated[int, Setting(_SIZE, "The largest event; of a source, what is made of its payload.")] = (
+        256 * KIB
+    )
     batch_limit: Annotated[int, Setting(_COUNT, "The most events in one batch.")] = 500
     template_limit: Annotated[int, Setting(_SIZE, "The largest template.")] = 64 * KIB
     body_limit: Annotated[int, Setting(_SIZE, "The largest rendered body; a larger one is a dead letter.")] = MIB

@@ -63,13 +63,14 @@ def test_the_same_content_packed_is_the_same_events(server: ServerProcess, folde
 
 
 def test_rejected_lines_are_told_and_written_as_they_are(server: ServerProcess, folder: Path) -> None:
-    bad = [b'{"event_name": 7, "x": 1.10}', b"{broken", b"[1]"]
+    bad = [b'{"event_name": 7, "x": 1.10}', b"{broken", b"[1]", b'{"event_name": "\\ud83d"}']
     file = written(folder, {"event_name": "good"}, *bad, {"event_name": "good"})
     ran = imported(server, file)
     assert ran.status == 1
-    assert ran.out.startswith("2 accepted, 0 duplicate, 3 rejected")
+    assert ran.out.startswith("2 accepted, 0 duplicate, 4 rejected")
     assert "  /event_name" in ran.out
     assert "not JSON" in ran.out
+    assert "half of a surrogate pair" in ran.out
     assert (folder / "events.ndjson.rejected.ndjson").read_bytes() == b"".join(each + b"\n" for each in bad)
     again = imported(server, file)
     assert again.status == 1

@@ -245,6 +245,21 @@ def test_a_recent_event_is_tried_as_if_it_came_in_now(console: Console, console_
     assert f"Not in {name}" in again.words, "that it was in the audience when it came in says nothing of now"
 
 
+def test_before_it_is_deleted_the_page_names_the_destinations_whose_filters_ask_for_it(
+    console: Console, console_api: Api, vip: str
+) -> None:
+    assert "Filters ask for it" not in console.get(f"/audiences/{vip}").words
+    filters = {
+        "plain": {"segment": ["x", vip]},
+        "deep": {"$or": [{"segment": {"$nin": [vip]}}]},
+        "other": {"platform": vip},
+    }
+    for name, each in filters.items():
+        draft = {"name": f"{name} {vip}", "transport": {"url": "https://example.com"}, "filter": each}
+        assert console_api.post("/v1/destinations", draft).status == 201
+    assert f"Filters ask for it: deep {vip}, plain {vip}." in console.get(f"/audiences/{vip}").words
+
+
 def test_an_audience_is_deleted_once_its_name_is_typed(console: Console, vip: str) -> None:
     refused = console.post(f"/audiences/{vip}/delete", {"name": "other"})
     assert refused.status == 422

@@ -125,7 +125,7 @@ def test_a_stored_event_is_filled_in_as_its_sender_told_it(place: Place) -> None
         ("{", "This is not JSON"),
         ("[]", 'An event is an object, such as {"event_name": "purchase"}.'),
         ("", "event_name"),
-        ('{"event_name": "x", "consent": {"ad_storage": 3}}', "At /consent/ad_storage: "),
+        ('{"event_name": "x", "consent": 3}', "At /consent: "),
     ],
 )
 def test_what_is_no_event_says_why_and_keeps_what_was_typed(console: Console, text: str, words: str) -> None:

@@ -132,9 +132,11 @@ def test_it_is_let_go(console: Console, console_api: Api, name: str) -> None:
 
 def test_what_is_not_kept_whole_says_so_and_offers_no_second_try(console: Console, console_api: Api, name: str) -> None:
     source = made(console_api, "segment", name)
-    kept = refused_call(console_api, source, event="x", properties={"text": "x" * 300_000})
+    batch = {"context": {"text": "x" * 900_000}, "batch": [{"type": "dance"}] * 20}  # each call has the context
+    ok(Api(console_api.url, None).call("POST", "/v1/batch", batch | {"writeKey": source["key"]}))
+    kept = newest(console_api, source)
     page = console.get(f"/rejected/{kept}")
-    assert "It cannot be taken in again: only the first 262144 of" in page.words
+    assert "It cannot be taken in again: it is nested too deeply to be kept, or more than 16777216 bytes" in page.words
     assert f"/rejected/{kept}/reingest" not in page.text
     assert console.post(f"/rejected/{kept}/reingest").status == 409
 

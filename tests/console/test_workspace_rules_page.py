@@ -81,7 +81,7 @@ def test_audiences_that_are_off_are_told_where_they_are_kept(console: Console) -
         (
             "consent_defaults",
             '{"EEA": {"ads": "perhaps"}}',
-            "At /EEA/ads: 'perhaps' is no state: expected granted or denied",
+            "At /EEA/ads: 'perhaps' is none of the values: expected denied or granted",
         ),
         ("consent_defaults", "no", "This is not JSON"),
     ],

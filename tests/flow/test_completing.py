@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,28 @@ async def test_where_personal_data_are_dropped_hashes_stay_and_nothing_is_brough
         assert "ip" not in event.context
         assert b"shop.example" not in event_to_json(event)
         assert b"bo@shop.example" not in event_to_json(await stored(world, "e_2"))
+
+
+@in_virtual_time
+async def test_who_has_another_address_since_personal_data_are_dropped_is_known_by_that_ones_hash(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as world:
+        await identify(world, email="old@shop.example", phone="+15551230000")
+        await world.service.workspaces.save_rules(world.workspace_id, {"drop_pii": True}, "test")
+        await asyncio.sleep(1)
+        traits = {"email": "new@shop.example", "phone": "+15551230001"}
+        await world.send("i_2", event_name="identify", user_id="u_1", context={"traits": traits})
+        await world.send("e_1", user_id="u_1")
+        hashes = {
+            "email_hash": sha256(b"new@shop.example").hexdigest(),
+            "phone_hash": sha256(b"+15551230001").hexdigest(),
+        }
+        told = (await stored(world, "i_2"), await stored(world, "e_1"))
+        assert [each.user_data for each in told] == [{"external_id": "u_1"} | hashes] * 2
+        await world.service.workspaces.save_rules(world.workspace_id, {"drop_pii": False}, "test")
+        await world.send("e_2", user_id="u_1")
+        assert "email" not in (await stored(world, "e_2")).user_data
 
 
 @in_virtual_time

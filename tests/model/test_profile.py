@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from hashlib import sha256
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +46,23 @@ def test_a_newer_trait_wins_also_when_the_older_one_comes_last() -> None:
 def test_a_trait_that_was_taken_away_is_not_brought_back_by_an_older_call() -> None:
     gone = merged(update(NOW + 1, traits={"plan": None}), update(traits={"plan": "free"}))
     assert gone.traits == {"plan": (None, NOW + 1)}
+
+
+@pytest.mark.parametrize("name", ["email", "phone"])
+def test_an_address_ends_the_hash_of_another_one_and_a_hash_the_address(name: str) -> None:
+    address, digest = update(traits={name: "old"}), update(NOW + 1, traits={f"{name}_hash": "0" * 64})
+    for both in ((address, digest), (digest, address)):
+        assert merged(*both).traits == {f"{name}_hash": ("0" * 64, NOW + 1)}
+    newer = update(NOW + 2, traits={name: "new"})
+    assert merged(address, digest, newer).traits == {name: ("new", NOW + 2)}
+    assert merged(digest, update(NOW + 2, traits={name: None})).traits == {name: (None, NOW + 2)}
+
+
+def test_an_address_stays_beside_its_own_hash() -> None:
+    address = update(traits={"email": "Ann@Shop.example"})
+    digest = update(NOW + 1, traits={"email_hash": sha256(b"ann@shop.example").hexdigest()})
+    assert merged(address, digest).traits.keys() == {"email", "email_hash"}
+    assert merged(address, digest) == merged(digest, address)
 
 
 def test_what_says_nothing_new_leaves_the_very_same_profile() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.geo_file import write_geo_file
 from tests.virtual_time import in_virtual_time
 from tests.world import World, running, status
-from tracklayer.errors import Invalid
+from tracklayer.errors import Invalid, NotFound
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.event import Json
 from tracklayer.model.moment import rfc3339
@@ -152,7 +152,7 @@ async def test_what_the_receiver_put_off_says_until_when_and_resuming_ends_that(
         await world.resume(made)
         assert await warnings(world, made) == []
         await asyncio.sleep(1)
-        assert (await explained(world, "second")).reason.endswith("is delivered after 1 attempts")
+        assert (await explained(world, "second")).reason.endswith("is delivered after 1 attempt")
 
 
 async def warnings(world: World, destination_id: str) -> list[str]:
@@ -188,7 +188,7 @@ async def test_an_event_is_explained_by_the_version_that_it_met(tmp_path: Path) 
         await world.change(made, "d", filter={"platform": "web"})
         again = await explained(world, "shop_2")
         assert (again.matched, again.destination.record.version) == (True, 3)
-        assert again.reason.endswith("is delivered after 1 attempts")
+        assert again.reason.endswith("is delivered after 1 attempt")
 
 
 @in_virtual_time
@@ -223,7 +223,49 @@ async def test_a_deleted_destination_still_tells_what_became_of_its_delivery(tmp
         found = await explained(world, "ord_1")
         assert found.destination.id == made
         assert found.steps[0].reason.startswith("the destination was deleted at ")
-        assert found.reason.endswith("is delivered after 1 attempts")
+        assert found.reason.endswith("is delivered after 1 attempt")
+
+
+@in_virtual_time
+async def test_what_waits_for_a_paused_destination_says_so(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.pause(await world.destination("d"))
+        await world.send("e_1")
+        _, (found,) = await world.service.explain.event(world.workspace_id, "e_1")
+        assert found.reason.endswith("is pending after 0 attempts: it waits until the destination is resumed")
+
+
+@in_virtual_time
+async def test_one_attempt_is_one(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.destination("d")
+        await world.send("e_1")
+        await world.all_end()
+        _, (found,) = await world.service.explain.event(world.workspace_id, "e_1")
+        assert found.reason.endswith("is delivered after 1 attempt")
+
+
+@in_virtual_time
+async def test_what_came_while_a_destination_was_a_draft_says_so_once_it_is_live(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", status="draft")
+        await world.send("e_1")
+        await asyncio.sleep(1)
+        await world.resume(made)
+        await asyncio.sleep(1)
+        await world.pause(made)
+        await world.resume(made)
+        _, (found,) = await world.service.explain.event(world.workspace_id, "e_1")
+        assert found.reason == found.steps[0].reason
+        assert found.reason.startswith("the destination was a draft when the event was received")
+        assert [step.passed for step in found.steps] == [False, True, True, True, False]
+
+
+@in_virtual_time
+async def test_an_event_that_is_not_there_may_have_been_rejected(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        with pytest.raises(NotFound, match="/v1/rejected"):
+            await world.service.explain.event(world.workspace_id, "e_1")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +286,7 @@ async def test_a_deleted_destination_whose_configuration_is_not_valid_any_more_k
         await world.delete(made, discard=True)
         await world.stored_otherwise(made, **stored)
         found = await explained(world, "ord_1")
-        assert found.reason.endswith("is delivered after 1 attempts")
+        assert found.reason.endswith("is delivered after 1 attempt")
         assert any(each.reason.startswith(step) for each in found.steps), found.steps
 
 
@@ -257,7 +299,7 @@ async def test_a_version_that_is_not_valid_any_more_is_named_where_an_event_met_
         await world.change(made, "d", filter={"platform": "shopify"})
         await world.stored_otherwise(made, filter={"platfrom": "web"})
         found = await explained(world, "ord_1")
-        assert found.reason.endswith("is delivered after 1 attempts")
+        assert found.reason.endswith("is delivered after 1 attempt")
         assert [each.reason.partition(": ")[0] for each in found.steps[:3:2]] == [
             "version 1 was in force when the event was received; by now it is 2",
             "it cannot be read any more",

@@ -13,7 +13,7 @@ from tests.virtual_time import in_virtual_time
 from tests.world import World, running
 from tracklayer.errors import Conflict, Invalid, NotFound, Unavailable
 from tracklayer.model.moment import parse_rfc3339, rfc3339
-from tracklayer.operate.intake import About, encoded
+from tracklayer.operate.intake import KEPT_AT_ONCE, About, encoded
 from tracklayer.operate.rejected import Reingested
 from tracklayer.operate.sources import Source
 from tracklayer.store.rejected import RejectedRecord
@@ -140,12 +140,25 @@ async def test_a_payload_without_an_id_of_its_own_is_named_for_its_rejection(tmp
 @in_virtual_time
 async def test_what_is_of_another_workspace_or_is_not_kept_whole_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
+        await world.service.workspaces.save_rules(world.workspace_id, {"drop_pii": True}, "test")
         segment = await source(world, "segment")
-        record = await refused(world, segment, {"type": "dance", "x": "y" * 300_000}, About(type="segment"))
+        record = await refused(world, segment, {"type": "dance"}, About(type="segment"))
         with pytest.raises(NotFound):
             await world.service.rejected.reingest("ws_other", record.id, author=KIM)
         with pytest.raises(Conflict):
             await again(world, record)
+
+
+@in_virtual_time
+async def test_a_context_around_a_batch_is_not_kept_thousands_of_times(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        segment = await source(world, "segment")
+        call = {"type": "dance", "context": {"x": "y" * 900_000}}
+        about, now = About(type="segment"), world.clock.now()
+        await world.service.intake.take(segment, about, [call] * 100, now=now, size=1_000_000)
+        records = await world.service.rejected.page(world.workspace_id, limit=1_000)
+        whole = [each for each in records if "withheld" not in each.about]
+        assert (len(records), len(whole)) == (100, 1 + KEPT_AT_ONCE // 900_000)
 
 
 @in_virtual_time

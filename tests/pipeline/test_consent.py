@@ -209,6 +209,19 @@ def test_nobody_consents_in_the_future() -> None:
     assert made.at == AT - DAY
 
 
+@pytest.mark.parametrize("said", ["maybe", 1, {"state": "granted"}])
+def test_what_cannot_be_read_is_never_a_grant_and_a_denial_of_before_counts(said: Any) -> None:
+    context = {"extra": {"consent": {"ad_storage": said, "analytics_storage": said, "version": 2}}}
+    unread = event(context=context, consent={"marketing": "granted"})
+    memory = {"ad_storage": ("granted", AT - DAY), "analytics_storage": ("denied", AT - DAY)}
+    defaults = compile_defaults({"*": {"ad_storage": "granted", "marketing": "denied"}})
+    found = with_consent(unread, memory, defaults).event
+    assert found.consent == {"marketing": "granted", "analytics_storage": "denied"}
+    later = consent_now(found, {"ad_storage": ("granted", AT + DAY)})
+    assert "ad_storage" not in later
+    assert later["marketing"].state == "granted"
+
+
 def test_the_header_counts_like_the_field() -> None:
     assert with_consent(event(), {}, compile_defaults({}), gpc=True).event.consent == dict.fromkeys(
         AD_CATEGORIES, "denied"

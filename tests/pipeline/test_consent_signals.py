@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from tracklayer.errors import Invalid
 from tracklayer.model.event import Json
-from tracklayer.pipeline.consent_signals import MAX_SIGNALS, consent_signals, plain_consent, says_gpc, strictest
+from tracklayer.pipeline.consent_signals import (
+    MAX_SIGNALS,
+    States,
+    consent_signals,
+    plain_consent,
+    says_gpc,
+    strictest,
+    unread_categories,
+)
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["granted", "denied"]),
@@ -27,31 +35,35 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+def states_of(value: Json) -> States:
+    return plain_consent(value).states
+
+
 @pytest.mark.parametrize(
     "said, state",
     [("granted", "granted"), (True, "granted"), ("GRANTED ", "granted"), ("denied", "denied"), (False, "denied")],
 )
 def test_a_state_may_be_a_word_or_a_boolean(said: Json, state: str) -> None:
-    assert plain_consent({"marketing": said}) == {"marketing": state}
+    assert states_of({"marketing": said}) == {"marketing": state}
 
 
 @pytest.mark.parametrize("name", ["ad_user_data", "adUserData", "AdUserData", "ad-user-data", " ad_user_data "])
 def test_the_names_of_consent_mode_are_known_in_any_spelling(name: str) -> None:
-    assert plain_consent({name: "granted"}) == {"ad_user_data": "granted"}
+    assert states_of({name: "granted"}) == {"ad_user_data": "granted"}
 
 
 def test_any_other_name_stays_as_it_is_written() -> None:
-    assert plain_consent({"Data Sharing": True, "C0004": False}) == {"Data Sharing": "granted", "C0004": "denied"}
+    assert states_of({"Data Sharing": True, "C0004": False}) == {"Data Sharing": "granted", "C0004": "denied"}
 
 
-@pytest.mark.parametrize("said", ["unspecified", "UNKNOWN"])
+@pytest.mark.parametrize("said", [None, "unspecified", "UNKNOWN"])
 def test_what_says_nothing_is_no_state(said: Json) -> None:
-    assert plain_consent({"ad_storage": said}) == {}
-    assert plain_consent(None) == {}
+    assert states_of({"ad_storage": said}) == {}
+    assert states_of(None) == {}
 
 
 def test_groups_are_read_like_what_is_around_them() -> None:
-    assert plain_consent({"google": {"ad_storage": "granted"}, "own": {"mail": False}, "b": True}) == {
+    assert states_of({"google": {"ad_storage": "granted"}, "own": {"mail": False}, "b": True}) == {
         "ad_storage": "granted",
         "mail": "denied",
         "b": "granted",
@@ -60,31 +72,42 @@ def test_groups_are_read_like_what_is_around_them() -> None:
 
 def test_an_update_of_consent_mode_counts_over_its_default() -> None:
     default = {"ad_storage": "denied", "analytics_storage": "denied", "wait_for_update": 500, "region": ["DE"]}
-    found = plain_consent({"default": default, "update": {"ad_storage": "granted"}})
+    found = states_of({"default": default, "update": {"ad_storage": "granted"}})
     assert found == {"ad_storage": "granted", "analytics_storage": "denied"}
 
 
 def test_where_groups_disagree_the_denial_counts() -> None:
-    assert plain_consent({"a": {"x": True}, "b": {"x": False}, "x": True}) == {"x": "denied"}
-    assert plain_consent({"ad_storage": "denied", "adStorage": "granted"}) == {"ad_storage": "denied"}
+    assert states_of({"a": {"x": True}, "b": {"x": False}, "x": True}) == {"x": "denied"}
+    assert states_of({"ad_storage": "denied", "adStorage": "granted"}) == {"ad_storage": "denied"}
 
 
 @pytest.mark.parametrize(
-    "value, pointer",
+    "value, unread",
     [
-        ([], "/consent"),
-        ({"ad_storage": "maybe"}, "/consent/ad_storage"),
-        ({"ad_storage": 1}, "/consent/ad_storage"),
-        ({"ad_storage": None}, "/consent/ad_storage"),
-        ({"google": {}}, "/consent/google"),
-        ({"google": {"ad/storage": []}}, "/consent/google/ad~1storage"),
-        ({"google": {"more": {"ad_storage": True}}}, "/consent/google/more"),
+        ({"ad_storage": "maybe"}, {"ad_storage": "maybe"}),
+        ({"ad_storage": 1, "version": 2}, {"ad_storage": 1, "version": 2}),
+        ({"tcf": "CPXxRfA", "ids": []}, {"tcf": "CPXxRfA", "ids": []}),
+        ({"ad_storage": None, "update": {}, "google": {"x": None}}, {}),
+        ({"google": {"ad/storage": []}}, {"google": {"ad/storage": []}}),
+        ({"google": {"more": {"ad_storage": True}}}, {"google": {"more": {"ad_storage": True}}}),
+        ({"ad_storage": {"state": "granted"}}, {"ad_storage": {"state": "granted"}}),
     ],
 )
-def test_what_is_no_state_is_refused_with_its_place(value: Json, pointer: str) -> None:
+def test_what_is_no_state_is_kept_and_costs_the_rest_nothing(value: dict[str, Json], unread: Json) -> None:
+    assert plain_consent({**value, "analytics_storage": True}) == ({"analytics_storage": "granted"}, unread)
+
+
+@pytest.mark.parametrize("value", [[], "granted", 1])
+def test_what_is_no_object_is_refused_with_its_place(value: Json) -> None:
     with pytest.raises(Invalid) as refused:
         plain_consent(value)
-    assert refused.value.pointer == pointer
+    assert refused.value.pointer == "/consent"
+
+
+def test_categories_whose_state_cannot_be_read_are_known_by_their_names_at_any_depth() -> None:
+    extra = {"consent": {"adStorage": "maybe", "v": 2, "a": {"b": {"marketing": False}}, "said": "granted"}}
+    assert unread_categories({"extra": extra}) == {"ad_storage", "v", "a", "b", "marketing"}
+    assert unread_categories({"extra": {"consent": "maybe"}}) == unread_categories({}) == frozenset()
 
 
 def test_segments_category_preferences() -> None:
@@ -149,7 +172,7 @@ def test_nothing_that_a_sender_writes_breaks_the_reading(consent: Json, manageme
         assert set(consent_signals(context).values()) <= {"granted", "denied"}
         says_gpc(context)
     try:
-        assert set(plain_consent(consent).values()) <= {"granted", "denied"}
+        assert set(states_of(consent).values()) <= {"granted", "denied"}
     except Invalid as refused:
         assert refused.pointer is not None
         assert refused.pointer.startswith("/consent")

@@ -141,7 +141,6 @@ def test_a_refusal_names_the_field_the_value_and_what_was_expected() -> None:
     assert refusal(event_name=[]).detail == "event_name is a list: expected a string"
     assert refusal(platform="a\x00").detail.startswith("platform has the control character U+0000 at 1: expected")
     assert refusal(user_data=7).detail == "user_data is a number: expected an object"
-    assert refusal(consent={"ad_storage": "maybe"}).detail.startswith('consent for ad_storage is "maybe": expected')
 
 
 def test_an_empty_platform_is_none() -> None:
@@ -486,9 +485,18 @@ def test_consent_is_granted_or_denied() -> None:
     }
 
 
-@pytest.mark.parametrize("state", ["", "maybe", "true", None, 1, 0, Decimal("1.0"), [], {}])
-def test_consent_of_any_other_kind_is_refused(state: Json) -> None:
-    assert where_and_why(consent={"ok": True, "a/b": state}) == ("/consent/a~1b", "invalid_consent")
+@pytest.mark.parametrize("state", ["", "maybe", "true", 1, 0, Decimal("1.0"), [], {"b": 2}])
+def test_consent_of_any_other_kind_is_kept_beside_the_rest(state: Json) -> None:
+    event = made(consent={"ok": True, "a": state})
+    assert event.consent == {"ok": "granted"}
+    assert event.context["extra"] == {"consent": {"a": state}}
+    why = "no state that can be read: kept in context.extra.consent"
+    assert event.context["normalized"] == [{"path": "consent.a", "why": why}]
+
+
+@pytest.mark.parametrize("state", [None, {}])
+def test_consent_that_says_nothing_counts_as_absent(state: Json) -> None:
+    assert (made(consent={"a": state}).consent, made(consent={"a": state}).context) == ({}, {})
 
 
 # Bounds

@@ -72,7 +72,15 @@ def test_who_it_was_is_dropped_by_the_names_of_fields(user_data: dict[str, Json]
 
 
 def test_hashes_flags_and_what_is_empty_stay() -> None:
-    user = {"fn": HASH, "em": [HASH, HASH.upper()], "last_name": None, "zip": "", "phone_opt_in": True, "mobile": True}
+    user = {
+        "fn": HASH,
+        "em": [HASH, HASH.upper()],
+        "last_name": None,
+        "zip": "",
+        "phone_opt_in": True,
+        "mobile": True,
+        "is_mobile": 1,
+    }
     assert made(user_data=user).user_data == user
     assert made(user_data=user).context == {}
 
@@ -106,6 +114,41 @@ def test_a_products_name_stays_and_a_customers_goes() -> None:
         "customer": {"id": 7},
         "billing_address": {"country": "DE"},
     }
+
+
+STRANGE_NAMES = """
+shipping_address billing_address home_address shipping_address_1 addresses billing_street customer_ip clientIP ip4
+x_forwarded_for X-Real-IP customer_birthday customer_dob user_birthdate guest_date_of_birth customer_surname
+customer_full_name customerMobile customer_mail email_list emails mobile_no tel_no phone_number_2
+customer_name recipient_name cardholder_name card_holder_name shipping_name billing_zip shippingPostalCode whatsapp
+WhatsApp whatsapp_number fax eMail E-Mail shipping_address_zip
+"""
+OTHER_NAMES = """
+product_name item_name category_name event_name form_name contact_form_name customer_group_name email_campaign
+email_subject email_template_id email_opt_in page_title page_name address_type address_id web_address shipping_method
+shipping_method_name shipping_line shipping_lines billing_plan delivery_date user_agent user_type customer_id user_id
+recipient_count vip zip_file membership tip phone_model mobile_os iphone street_style birthday_offer ip_version_name
+"""
+
+
+@pytest.mark.parametrize("name", STRANGE_NAMES.split())
+def test_what_is_personal_goes_in_any_spelling_from_anywhere(name: str) -> None:
+    value = ["jane@example.com", "Main St 1"] if name.endswith(("list", "s")) else "Jane, Main St 1"
+    event = made(properties={name: value}, context={"a": [{name: value}]}, user_data={name: value}, order={name: value})
+    assert event.properties == event.user_data == {}
+    assert event.context["a"] == [{}]
+    assert event.context["extra"] == {"order": {}}
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES.split())
+def test_what_only_sounds_like_it_stays(name: str) -> None:
+    assert made(properties={name: "T-shirt"}).properties == {name: "T-shirt"}
+
+
+def test_whoever_is_told_of_in_an_object_or_in_a_list_of_them_has_no_name() -> None:
+    somebody = {"name": "Jane", "zip": "10115", "city": "Berlin"}
+    found = made(properties={"gift_recipient": somebody, "recipients": [somebody], "addresses": [somebody]}).properties
+    assert found == {name: {"city": "Berlin"} if name == "gift_recipient" else [{"city": "Berlin"}] for name in found}
 
 
 def test_dropping_again_changes_nothing_and_the_callers_values_stay() -> None:

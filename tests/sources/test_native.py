@@ -112,13 +112,13 @@ def test_the_last_of_two_equal_keys_counts() -> None:
 
 
 def test_a_bad_item_does_not_spoil_the_good_ones() -> None:
-    results = batch(events(GOOD, b'{"event_name": 5}', b"[]", GOOD, b'{"event_name": "a", "consent": {"x": 1}}'))
+    results = batch(events(GOOD, b'{"event_name": 5}', b"[]", GOOD, b'{"event_name": "a", "consent": 1}'))
     assert [result.event_name if isinstance(result, Event) else result.pointer for result in results] == [
         "purchase",
         "/events/1/event_name",
         "/events/2",
         "purchase",
-        "/events/4/consent/x",
+        "/events/4/consent",
     ]
     assert [type(result) for result in results] == [Event, Invalid, Invalid, Event, Invalid]
 

@@ -159,6 +159,28 @@ def test_where_it_happened_is_the_channel_or_what_the_source_is_told() -> None:
     assert "platform" not in mapped(type="page")
 
 
+@pytest.mark.parametrize("empty", ["", None])
+def test_an_empty_value_is_none(empty: Any) -> None:
+    call = event(type="track", event="Order Completed", properties={"value": empty, "revenue": Decimal("149.9")})
+    assert call.properties["value"] == Decimal("149.9")
+
+
+def test_what_belongs_to_another_kind_of_call_is_kept_as_an_extra() -> None:
+    loose = {"groupId": "g", "traits": {"plan": "pro"}, "name": "N", "category": "C", "previousId": "p"}
+    assert event(type="track", event="E", **loose).context == {"extra": loose}
+    assert event(type="identify", **loose, event="E").context == {
+        "traits": {"plan": "pro"},
+        "extra": {name: value for name, value in loose.items() if name != "traits"} | {"event": "E"},
+    }
+    assert event(type="track", event="E", receivedAt="2026-05-05T10:30:01Z").context == {
+        "extra": {"receivedAt": "2026-05-05T10:30:01Z"}
+    }
+    page = event(type="page", name="Home", properties={"name": "Start"})
+    assert (page.properties["name"], page.context["extra"]) == ("Start", {"name": "Home"})
+    empty = dict.fromkeys(("groupId", "name", "previousId", "category"), None) | {"traits": {}}
+    assert event(type="track", event="E", **empty).context == {}
+
+
 def test_fields_that_nobody_knows_are_kept_and_the_key_is_not() -> None:
     call = event(type="page", writeKey="secret", integrations={"All": True}, custom=1, _metadata={"x": 1})
     assert call.context == {"extra": {"custom": 1}}

@@ -24,7 +24,7 @@ def test_the_time_that_segment_has_put_right_is_not_put_right_again() -> None:
     fields = map_webhook(CALL, SegmentSettings())
     assert fields["occurred_at"] == "2026-05-05T10:00:00Z"
     assert "sent_at" not in fields
-    assert "context" not in fields
+    assert fields["context"] == {"extra": {"receivedAt": CALL["receivedAt"]}}
 
 
 def test_without_it_the_users_own_time_counts() -> None:

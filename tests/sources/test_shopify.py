@@ -116,6 +116,41 @@ def test_a_refund_that_pays_nothing_back_has_the_value_0_and_its_currency() -> N
     assert properties["currency"] == "EUR"
 
 
+def test_amounts_of_several_currencies_are_no_sum() -> None:
+    card = {"kind": "refund", "status": "success", "amount": "10.00", "currency": "USD"}
+    gift = {"kind": "refund", "status": "success", "amount": "5.00", "currency": "EUR"}
+    bank = {"kind": "refund", "status": "pending", "amount": "2.00", "currency": "USD"}
+    properties = event("refunds/create", refund(transactions=[card, gift, card, bank])).properties
+    assert "value" not in properties
+    assert "currency" not in properties
+    assert properties["amounts"] == [
+        {"value": Decimal("20.00"), "currency": "USD"},
+        {"value": Decimal("5.00"), "currency": "EUR"},
+    ]
+    assert properties["pending_amounts"] == [{"value": Decimal("2.00"), "currency": "USD"}]
+    assert properties["items"][0]["currency"] == "EUR"  # the shop's
+
+
+def test_a_refunds_lines_are_in_the_currency_of_its_value_where_shopify_tells_it() -> None:
+    (line,) = refund()["refund_line_items"]
+    shop, shown = ({"amount": amount, "currency_code": code} for amount, code in (("70.00", "EUR"), ("77.00", "USD")))
+    both = {"shop_money": shop, "presentment_money": shown}
+    paid = [{"kind": "refund", "status": "success", "amount": "77.00", "currency": "USD"}]
+    told = {**line, "subtotal_set": both, "total_tax_set": both, "line_item": line["line_item"] | {"price_set": both}}
+    properties = event("refunds/create", refund(transactions=paid, refund_line_items=[told])).properties
+    (item,) = properties["items"]
+    assert (properties["value"], properties["currency"]) == (Decimal("77.00"), "USD")
+    assert (item["price"], item["subtotal"], item["tax"]) == (Decimal("77.00"),) * 3
+    assert "currency" not in item
+    (item,) = event("refunds/create", refund(transactions=paid)).properties["items"]  # in the shop's alone
+    assert (item["price"], item["currency"]) == (Decimal("70.00"), "EUR")
+
+
+@pytest.mark.parametrize("price, value", [("abc", "abc"), ("1,299.00", Decimal("1299.00")), (True, True)])
+def test_a_price_that_is_no_amount_is_kept_as_it_came(price: Any, value: Any) -> None:
+    assert event("orders/create", order(total_price=price)).properties["value"] == value
+
+
 def test_what_a_slow_bank_still_pays_back_is_pending() -> None:
     slow = [{"kind": "refund", "status": "pending", "amount": "80.00", "currency": "EUR"}]
     properties = event("refunds/create", refund(transactions=slow)).properties

@@ -118,14 +118,38 @@ def test_the_list_is_paged_newest_first_and_holds_no_payloads(api: Api, site: Si
     assert ids == sorted(ids, reverse=True)
 
 
-def test_what_is_too_large_is_kept_in_part_and_cannot_be_taken_in_again(api: Api, site: Site) -> None:
+def test_what_makes_too_large_an_event_is_kept_whole(api: Api, site: Site) -> None:
     source = made(api, "segment", site.name)
     ok(call(api, "/v1/track", {"event": "x", "properties": {"text": "x" * 300_000}}, source["key"]))
     (kept,) = rejected(api, source)
     assert kept["code"] == "too_large"
-    assert "only the first 262144 of" in kept["about"]["withheld"]
-    assert len(ok(api.get(f"/v1/rejected/{kept['id']}"))["payload"]) == 262_144
-    problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 409, "not_kept_whole")
+    assert "withheld" not in kept["about"]
+    assert ok(api.get(f"/v1/rejected/{kept['id']}"))["payload"]["properties"] == {"text": "x" * 300_000}
+    problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 413, "too_large", pointer="")
+
+
+def test_an_order_is_as_large_as_the_event_that_it_makes(api: Api, site: Site) -> None:
+    source = made(api, "shopify", site.name)
+    line = order()["line_items"][0] | {"price_set": "x" * 2_000}  # as Shopify says every amount in two currencies
+    large = order(id=9401, line_items=[line] * 400)
+    assert ok(webhook(api, source, large, X_Shopify_Topic="orders/create"))["status"] == "accepted"
+    event = ok(api.get(f"/v1/events/shopify:{SHOP}:orders.create:{large['id']}"))
+    assert len(event["properties"]["items"]) == 400
+
+
+def test_a_large_order_is_taken_in_once_its_topic_is_mapped(api: Api, site: Site) -> None:
+    source = made(api, "shopify", site.name)
+    large = order(id=9402, note_attributes="x" * 900_000)
+    assert ok(webhook(api, source, large, X_Shopify_Topic="orders/paid"))["status"] == "rejected"
+    ok(api.patch(f"/v1/sources/{source['id']}", {"settings": {"topics": {"orders/paid": "purchase"}}}))
+    (kept,) = rejected(api, source)
+    assert ok(api.post(f"/v1/rejected/{kept['id']}/reingest"))["dedup_status"] == "accepted"
+
+
+def test_a_webhook_over_the_limit_of_a_request_is_refused_so_that_its_sender_knows(api: Api, site: Site) -> None:
+    source = made(api, "shopify", site.name)
+    large = order(note_attributes="x" * 1_100_000)
+    problem(webhook(api, source, large, X_Shopify_Topic="orders/create"), 413, "request_too_large")
 
 
 def test_a_deleted_sources_payload_is_still_taken_in(api: Api, site: Site) -> None:
@@ -148,4 +172,12 @@ def test_where_nothing_personal_may_be_stored_the_payload_is_not_kept(tmp_path: 
         assert "drop_pii" in kept["about"]["withheld"]
         assert ok(api.get(f"/v1/rejected/{kept['id']}"))["payload"] == ""
         problem(api.post(f"/v1/rejected/{kept['id']}/reingest"), 409, "not_kept_whole")
+        ok(call(api, "/v1/batch", {"batch": [{"type": "jane@example.com"}]}, source["key"]))
+        (kept, _) = rejected(api, source)
+        assert kept["detail"].startswith("the value is not shown: expected one of track, page")
+        wrong = {"event_name": "x", "occurred_at": "jane@example.com"}
+        problem(api.post("/v1/events", wrong), 422, "invalid_time", pointer="/occurred_at", says="jane")  # the sender's
+        (kept, *_) = ok(api.get("/v1/rejected"))["data"]
+        assert (kept["code"], kept["pointer"]) == ("invalid_time", "/occurred_at")
+        assert kept["detail"].startswith("the value is not shown: expected RFC 3339")
         assert b"jane@example.com" not in server.database_file.read_bytes()

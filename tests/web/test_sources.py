@@ -252,6 +252,30 @@ def test_a_browser_may_call_from_any_page(api: Api, site: Site) -> None:
     assert ok(api.get(f"/v1/events/{site.name}_1"))["context"]["gpc"] is True
 
 
+def test_a_browser_may_send_what_rudderstacks_sdk_does(api: Api, site: Site) -> None:
+    source = made(api, "segment", site.name)
+    nobody = Api(api.url, None)
+    asked = nobody.call("OPTIONS", "/v1/t", headers={"Access-Control-Request-Headers": "anonymousid,authorization"})
+    allowed = asked.headers["access-control-allow-headers"].split(", ")
+    assert {"anonymousid", "authorization", "content-type", "*"} <= set(allowed)
+    body = json.dumps({"batch": [track(site)]}).encode()
+    beacon = nobody.call(
+        "POST", f"/beacon/v1/batch?writeKey={source['key']}", body, headers={"Content-Type": "text/plain"}
+    )
+    assert ok(beacon) == SUCCESS
+    assert ok(api.get(f"/v1/events/{site.name}_1"))["user_data"]["external_id"] == "u1"
+    problem(nobody.call("POST", "/beacon/v1/batch?writeKey=no", body), 401, "unknown_key")
+
+
+def test_a_filter_heeds_what_a_call_chooses_of_integrations(api: Api, site: Site) -> None:
+    source = made(api, "segment", site.name)
+    site.create(filter={"event_name": [site.name], "context.extra.integrations.All": {"$ne": False}})
+    for number, chosen in enumerate(({"All": False}, {"All": True}, {"Mixpanel": False}, None), start=1):
+        ok(call(api, "/v1/t", track(site, number, integrations=chosen), source["key"]))
+    came = ok(api.get("/v1/deliveries", event_name=site.name))["data"]
+    assert {each["event_id"] for each in came} == {f"{site.name}_{number}" for number in (2, 3, 4)}
+
+
 # ── signed webhooks ──
 
 

@@ -11,11 +11,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
+import msgspec
 import typer
 
 from tracklayer.cli.connection import AsJson, Key, Url, connect
 from tracklayer.cli.import_progress import Occurrences, Progress, load_progress, save_progress, unpacked, writing
 from tracklayer.cli.output import write_json, write_table
+from tracklayer.decoding import why_no_json
 from tracklayer.errors import pointer
 from tracklayer.model.event import Json, decode_json
 
@@ -146,6 +148,8 @@ def _lines(raw: BinaryIO, progress: Progress) -> Iterator[Line]:
 def _line(number: int, raw: bytes, progress: Progress, earlier: Occurrences) -> Line:
     try:
         event = decode_json(raw)
+    except msgspec.DecodeError as error:
+        return Line(number, raw, None, f"not JSON: {why_no_json(raw, error)}")
     except (ValueError, ArithmeticError, RecursionError) as error:
         return Line(number, raw, None, f"not JSON: {error}")
     if isinstance(event, dict) and event.get("event_id") is None:

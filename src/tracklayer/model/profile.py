@@ -1,7 +1,8 @@
 """What is kept of one user, or of one group: traits, the user's group, consent; and what an event adds to it.
 
 Everything is kept with the time at which it was said, and what is newer wins: calls may arrive in any order. A trait
-that was taken away is kept as null, so that an older call cannot bring it back.
+that was taken away is kept as null, so that an older call cannot bring it back. An e-mail address and its hash are told
+together: the newer one of them ends the other, unless that is its hash.
 
 A browser may be shared. What it is known to say is the traits of one person at a time: of the user who was named in it
 last, and the traits of whoever was named before are gone.
@@ -9,6 +10,7 @@ last, and the traits of whoever was named before are gone.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -115,6 +117,8 @@ def is_news(known: Mapping[str, tuple[str, float]], said: Mapping[str, str], at:
 
 
 _PREFIXES = (GROUP, ANONYMOUS, USER)
+# Who tells one tells the other: an address of today is not that of yesterday's hash.
+_TWO_WORDS = {"email": "email_hash", "email_hash": "email", "phone": "phone_hash", "phone_hash": "phone"}
 
 
 def _is_key(value: Json, longest: int) -> bool:
@@ -147,7 +151,19 @@ def _merged_traits(
         for name, value in said.items()
         if (name not in known or known[name][1] <= at) and _is_small(name, value)
     }
+    for name, other in _TWO_WORDS.items():
+        if name in newer and other not in said and other in known and not _are_one(newer[name][0], known[other][0]):
+            if known[other][1] > at:
+                del newer[name]
+            else:
+                known = {each: told for each, told in known.items() if each != other}
     return _within_limit({**known, **newer}) if newer else known
+
+
+def _are_one(one: Json, other: Json) -> bool:
+    """Whether one is the SHA-256 of the other, as far as that can be seen: a phone number may be written otherwise."""
+    texts = [each.strip().lower() for each in (one, other) if type(each) is str]
+    return len(texts) == 2 and any(hashlib.sha256(text.encode(errors="replace")).hexdigest() in texts for text in texts)
 
 
 def _is_news(known: tuple[str, float] | None, state: str, at: float) -> bool:

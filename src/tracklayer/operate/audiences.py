@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -119,6 +119,11 @@ class Audiences:
         await self._audit.record(workspace_id, actor=author, action="audience.saved", target=name, detail=detail)
         return saved
 
+    def asked_for_by(self, workspace_id: str, name: str) -> list[str]:
+        """The names of the destinations whose filter asks for an audience."""
+        configs = [each.plan.config for each in self._catalog.tenant(workspace_id).destinations.values()]
+        return sorted(each.name for each in configs if name in _segments_of(each.filter))
+
     async def remove(self, workspace_id: str, name: str, *, author: str) -> None:
         """Forget an audience with its list. Raises `NotFound`."""
         await self._audience(workspace_id, name)
@@ -201,6 +206,18 @@ class Audiences:
         if found.rule is not None:
             raise Conflict(f"the audience {name} is a rule: it has no list of members", code="audience_kind")
         return found
+
+
+def _segments_of(spec: Json, *, below: bool = False) -> Iterator[str]:
+    """The names that a filter looks for in `segment`, however deep; `below`: all texts of `spec` are."""
+    if isinstance(spec, Mapping):
+        for key, value in spec.items():
+            yield from _segments_of(value, below=below or key.partition(".")[0] == "segment")
+    elif isinstance(spec, list):
+        for each in spec:
+            yield from _segments_of(each, below=below)
+    elif below and isinstance(spec, str):
+        yield spec
 
 
 def _on_list(is_listed: bool, user_data: Mapping[str, Json]) -> Belonging:

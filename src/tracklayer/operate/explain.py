@@ -15,10 +15,13 @@ from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.moment import rfc3339
+from tracklayer.operate.audit import Audit
 from tracklayer.pipeline.consent import Remembered
 from tracklayer.ports import Clock
 from tracklayer.store import Configuration, History
 from tracklayer.store.history import StoredDelivery, StoredEvent
+
+_MANY = 100  # entries of the audit trail that are looked at
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +54,10 @@ class Explain:
         engine: Engine,
         foreseeing: Foreseeing,
         consent_now: ConsentNow,
+        audit: Audit,
         clock: Clock,
     ) -> None:
+        self._audit = audit
         self._catalog = catalog
         self._configuration = configuration
         self._engine = engine
@@ -68,7 +73,9 @@ class Explain:
         """
         stored = await self._history.event(workspace_id, event_id)
         if stored is None:
-            raise NotFound(f"there is no event {event_id!r} in this workspace")
+            raise NotFound(
+                f"there is no event {event_id!r} in this workspace: if it was sent, /v1/rejected has what made no event"
+            )
         remembered = await self._consent_now(workspace_id, stored.event)
         deliveries = {each.destination_id: each for each in await self._history.deliveries_of(stored.pk)}
         standing = self._catalog.tenant(workspace_id).destinations
@@ -84,6 +91,8 @@ class Explain:
         found = _explain(destination, stored, remembered, delivery, now, held_until)
         if found.matched is (delivery is not None):
             return found
+        if found.matched and await self._was_draft(destination, stored.received_at):
+            return _of_a_draft(found)
         then = await self._as_it_was(destination, stored.received_at)
         if then is None:
             return found
@@ -96,6 +105,12 @@ class Explain:
         )
         reason = was.reason if delivery else f"version {then.record.version}, in force then: {was.reason}"
         return msgspec.structs.replace(was, destination=destination, reason=reason, steps=[version, *was.steps])
+
+    async def _was_draft(self, destination: Destination, at: float) -> bool:
+        """Whether it was a draft at a moment and is none any more: the next change of its status since tells."""
+        entries = await self._audit.page(destination.record.workspace_id, limit=_MANY, target=destination.id)
+        before = [each.detail["before"] for each in entries if each.at > at and "before" in each.detail]
+        return bool(before) and before[-1] == DestinationStatus.DRAFT.value
 
     async def _as_it_was(self, destination: Destination, at: float) -> Destination | None:
         """A destination with the configuration of a moment; None where it is today's, or is not known any more."""
@@ -155,6 +170,14 @@ def _explain(
     return Explanation(
         destination=destination, matched=matched, reason=reason, steps=steps, delivery=delivery, admission=admission
     )
+
+
+def _of_a_draft(found: Explanation) -> Explanation:
+    reason = "the destination was a draft when the event was received: events were not routed to it"
+    first, *others, last = found.steps
+    status = msgspec.structs.replace(first, passed=False, reason=reason)
+    made = msgspec.structs.replace(last, reason="no delivery was made")
+    return msgspec.structs.replace(found, reason=reason, steps=[status, *others, made])
 
 
 def _foretell(destination: Destination, event: Event, now: float) -> Explanation:
@@ -232,6 +255,8 @@ def _hold_step(until: float) -> Step:
 
 def _waits_for(destination: Destination, delivery: StoredDelivery | None, now: float) -> str:
     """What a delivery that is pending and allowed waits for."""
+    if destination.record.status is DestinationStatus.PAUSED:
+        return "it waits until the destination is resumed"
     if delivery is not None and delivery.due_at > now:
         return f"its next attempt is due at {rfc3339(delivery.due_at)}"
     limit, config = destination.plan.limit, destination.plan.config
@@ -246,9 +271,9 @@ def _delivery_step(delivery: StoredDelivery | None, passed: bool, waits_for: str
         why = ": the destination was a draft then, or stood otherwise (its audit trail tells)" if passed else ""
         return Step(step="delivery", passed=False, reason=f"no delivery was made{why}")
     told = "; ".join(filter(None, (delivery.reason, waits_for)))
+    attempts = f"{delivery.attempts} attempt{'' if delivery.attempts == 1 else 's'}"
     return Step(
         step="delivery",
         passed=delivery.state is DeliveryState.DELIVERED,
-        reason=f"delivery {delivery.id} is {delivery.state.value} after {delivery.attempts} attempts"
-        + (f": {told}" if told else ""),
+        reason=f"delivery {delivery.id} is {delivery.state.value} after {attempts}" + (f": {told}" if told else ""),
     )

@@ -12,7 +12,7 @@ from tracklayer.errors import TooLarge, TrackLayerError
 from tracklayer.flow.ingest import Ingest
 from tracklayer.identity import IdFactory
 from tracklayer.metrics import Metrics
-from tracklayer.model.event import Event, Json, encode_json
+from tracklayer.model.event import Event, Json, encode_json, event_to_json
 from tracklayer.operate.source_counting import SourceCounting
 from tracklayer.operate.sources import Source, SourceSettings
 from tracklayer.pipeline.normalize import normalize
@@ -24,7 +24,7 @@ from tracklayer.sources.shopify import ShopifySettings
 from tracklayer.store.rejected import RejectedRecord, RejectedStore
 from tracklayer.store.sources import SourceStore, SourceType
 
-KEPT_BYTES = 256 * 1024  # of a payload that made no event
+KEPT_AT_ONCE = 16 * 1024 * 1024  # bytes of rejected payloads of one request: the context around a batch is in each call
 
 Kind: TypeAlias = SourceType | Literal["native"]
 
@@ -121,14 +121,15 @@ class Intake:
         workspace_id = source.record.workspace_id
         events: list[Event] = []
         bad: list[Refused] = []
+        room = KEPT_AT_ONCE
         for payload in payloads:
             try:
-                if size > self._limits.event_bytes:  # a part is not longer than the whole
-                    self._check_size(payload)
                 fields = to_fields(payload, about, source.settings)
-                events.append(self.event(workspace_id, fields, now=now, new_id=self._ids.event_uuid))
+                events.append(self.event(workspace_id, fields, now=now, new_id=self._ids.event_uuid, size=size))
             except TrackLayerError as error:
-                bad.append(refused(encoded(payload), error))
+                kept = encoded(payload) if room > 0 else b""
+                room -= len(kept)
+                bad.append(refused(kept, error))
         answers = await self._ingest.accept(workspace_id, events, now=now, size=size) if events else []
         await self.keep(workspace_id, source.id, about, bad, now=now)
         duplicates = sum(answer.duplicate for answer in answers)
@@ -161,15 +162,16 @@ class Intake:
         """Remember that a webhook was taken in: after it is durable, so that a crash in between loses nothing."""
         await self._store.note_webhook(source.id, webhook_id, now)
 
-    def event(self, workspace_id: str, fields: Json, *, now: float, new_id: Callable[[], str]) -> Event:
-        """The canonical event by the workspace's rules, for `Ingest.accept`. Raises `Invalid`."""
+    def event(self, workspace_id: str, fields: Json, *, now: float, new_id: Callable[[], str], size: int) -> Event:
+        """The canonical event by the workspace's rules, for `Ingest.accept`; what it is made of has at most `size`
+        bytes. The limit is the event's, not that of what a source writes around it. Raises `Invalid` and `TooLarge`.
+        """
         rules = self._catalog.tenant(workspace_id).rules.before_enriching
-        return normalize(fields, now=now, new_id=new_id, rules=rules)
-
-    def _check_size(self, payload: Json) -> None:
-        size = len(encoded(payload))
-        if size > self._limits.event_bytes:
-            raise TooLarge(f"the event has {size} bytes: expected at most {self._limits.event_bytes}", pointer="")
+        event = normalize(fields, now=now, new_id=new_id, rules=rules)
+        most = self._limits.event_bytes
+        if size > most and (long := len(event_to_json(event))) > most:
+            raise TooLarge(f"the event would have {long} bytes: expected at most {most}", pointer="")
+        return event
 
     def _record(
         self, workspace_id: str, source_id: str | None, about: About, bad: Refused, now: float, *, drop_pii: bool
@@ -178,9 +180,7 @@ class Intake:
         if drop_pii:
             payload, withheld = b"", "the workspace's rule drop_pii lets nothing personal be stored"
         elif not payload:
-            withheld = "there is nothing of it that could be kept"
-        elif len(payload) > KEPT_BYTES:
-            payload, withheld = payload[:KEPT_BYTES], f"only the first {KEPT_BYTES} of {len(payload)} bytes are kept"
+            withheld = f"it is nested too deeply to be kept, or more than {KEPT_AT_ONCE} bytes came with it in vain"
         kept: dict[str, Json] = msgspec.to_builtins(msgspec.structs.replace(about, withheld=withheld))
         return RejectedRecord(
             id=self._ids.new("rej"),
@@ -188,8 +188,14 @@ class Intake:
             source_id=source_id,
             received_at=now,
             code=bad.code,
-            detail=bad.detail,
+            detail=_valueless(bad.detail) if drop_pii else bad.detail,
             pointer=bad.pointer,
             about=kept,
             payload=payload,
         )
+
+
+def _valueless(detail: str) -> str:
+    """What a reason says was expected, without what was sent instead: that may be personal."""
+    expected = detail.rpartition(": expected ")[2] if ": expected " in detail else ""
+    return f"the value is not shown{expected and f': expected {expected}'} (drop_pii)"

@@ -110,7 +110,11 @@ class RejectedPayloads:
         source = self._sources.by_id(record.source_id) if record.source_id else None
         fields = to_fields(read_json(record.payload), about, source.settings if source else None)
         return self._intake.event(
-            record.workspace_id, fields, now=record.received_at, new_id=lambda: f"rejected:{record.id}"
+            record.workspace_id,
+            fields,
+            now=record.received_at,
+            new_id=lambda: f"rejected:{record.id}",
+            size=len(record.payload),
         )
 
     async def _take(self, record: RejectedRecord, event: Event) -> Reingested:

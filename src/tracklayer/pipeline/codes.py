@@ -1,4 +1,5 @@
-"""Currencies (ISO 4217) and countries (ISO 3166-1): the codes, and how others write them. Names are not guessed.
+"""Currencies (ISO 4217) and countries (ISO 3166-1): the codes, and how others write them. Names are not guessed; of
+the United States' parts (ISO 3166-2) they are known.
 
 As both standards had them in 2026; what is in use beside them says so.
 """
@@ -31,6 +32,16 @@ SVSLV SXSXM SYSYR SZSWZ TCTCA TDTCD TFATF TGTGO THTHA TJTJK TKTKL TLTLS TMTKM TN
 TZTZA UAUKR UGUGA UMUMI USUSA UYURY UZUZB VAVAT VCVCT VEVEN VGVGB VIVIR VNVNM VUVUT WFWLF WSWSM YEYEM YTMYT ZAZAF
 ZMZMB ZWZWE
 """
+_STATES = """
+AL Alabama, AK Alaska, AZ Arizona, AR Arkansas, CA California, CO Colorado, CT Connecticut, DE Delaware,
+DC District of Columbia, FL Florida, GA Georgia, HI Hawaii, ID Idaho, IL Illinois, IN Indiana, IA Iowa, KS Kansas,
+KY Kentucky, LA Louisiana, ME Maine, MD Maryland, MA Massachusetts, MI Michigan, MN Minnesota, MS Mississippi,
+MO Missouri, MT Montana, NE Nebraska, NV Nevada, NH New Hampshire, NJ New Jersey, NM New Mexico, NY New York,
+NC North Carolina, ND North Dakota, OH Ohio, OK Oklahoma, OR Oregon, PA Pennsylvania, RI Rhode Island,
+SC South Carolina, SD South Dakota, TN Tennessee, TX Texas, UT Utah, VT Vermont, VA Virginia, WA Washington,
+WV West Virginia, WI Wisconsin, WY Wyoming
+"""
+US_STATES = {each[3:].upper(): each[:2] for each in " ".join(_STATES.split()).split(", ")}  # name in upper case → code
 _COUNTRY_OF = {pair[2:]: pair[:2] for pair in _ALPHA3.split()} | {
     "XKX": "XK",  # Kosovo: user-assigned, and what the European Union, banks and receivers use
     "UK": "GB",  # reserved for the United Kingdom

@@ -8,6 +8,8 @@ Who is heard, from the strongest on:
    wins, because consent was withdrawn since. A newer grant does not: it does not reach back to what was collected
    under a denial.
 4. The workspace's default for the user's region. Anything that the user ever said counts over it.
+
+Of a category of which the event says what cannot be read, no grant of before and by default counts: it is unknown.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ from tracklayer.model.event import Event, Json
 from tracklayer.model.moment import parse_rfc3339, rfc3339
 from tracklayer.model.rules import ConsentState
 from tracklayer.pipeline.changes import free_name
-from tracklayer.pipeline.consent_signals import AD_CATEGORIES, States, category_of, consent_signals, says_gpc, strictest
+from tracklayer.pipeline.consent_signals import (
+    AD_CATEGORIES,
+    States,
+    category_of,
+    consent_signals,
+    says_gpc,
+    strictest,
+    unread_categories,
+)
 from tracklayer.pipeline.regions import EVERYWHERE, ConsentDefaults
 
 Remembered = Mapping[str, tuple[str, float]]
@@ -80,11 +90,13 @@ def resolve_consent(
     *,
     gpc: bool,
     at: float,
+    unread: frozenset[str] = frozenset(),
 ) -> Resolved:
     """Make one state of every category (see the head of this module).
 
     `given` is the event's own consent and `signals` what its context tells, both said at `at` (unix seconds);
-    `defaults` are those of the user's region (see `ConsentDefaults.of`).
+    `defaults` are those of the user's region (see `ConsentDefaults.of`), and `unread` the categories of which the event
+    says what cannot be read.
     """
     said = dict(given)
     if signals or gpc:
@@ -96,7 +108,7 @@ def resolve_consent(
     for category, (state, region) in defaults.items():
         if category not in standings:
             standings[category] = _by_default(state, region)
-    return Resolved(standings=_heard(standings, remembered), to_remember=said)
+    return Resolved(standings=_heard(standings, remembered, unread), to_remember=said)
 
 
 class Consented(NamedTuple):
@@ -128,7 +140,8 @@ def with_consent(
     at = _moment_of(event.received_at)
     if event.occurred_at != event.received_at:
         at = min(at, parse_rfc3339(event.occurred_at))
-    resolved = resolve_consent(_plain(event.consent), signals, remembered, by_default, gpc=gpc, at=at)
+    unread = unread_categories(context)
+    resolved = resolve_consent(_plain(event.consent), signals, remembered, by_default, gpc=gpc, at=at, unread=unread)
     kept = context.get("consent")
     if kept is not None and type(kept) is not dict:
         context = {**context, free_name(context, "consent"): kept}
@@ -150,7 +163,7 @@ def compile_defaults(by_region: Mapping[str, Mapping[str, ConsentState]]) -> Con
 
 def consent_now(event: Event, remembered: Remembered) -> dict[str, Standing]:
     """What a stored event's user consents to by now, with what is `remembered` by now."""
-    return _heard(_on_the_event(event), remembered)
+    return _heard(_on_the_event(event), remembered, unread_categories(event.context))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +223,21 @@ def denial(category: str, standing: Standing) -> str:
     return f"{category} is denied by {whom.get(by, by)}"
 
 
-def _heard(standings: dict[str, Standing], remembered: Remembered) -> dict[str, Standing]:
-    """`standings` with what is remembered, where that is to be heard."""
-    if not remembered:
-        return standings
+def _heard(standings: dict[str, Standing], remembered: Remembered, unread: frozenset[str]) -> dict[str, Standing]:
+    """`standings` with what is remembered, where that is to be heard. Of what is `unread` only a denial is, and what
+    the event says elsewhere.
+    """
+    heard = _with_memory(standings, remembered) if remembered else standings
+    if unread.isdisjoint(heard):
+        return heard
+    return {
+        category: standing
+        for category, standing in heard.items()
+        if category not in unread or standing.state == "denied" or standing.by == "event"
+    }
+
+
+def _with_memory(standings: dict[str, Standing], remembered: Remembered) -> dict[str, Standing]:
     news: dict[str, Standing] = {}
     for category, (state, at) in remembered.items():
         known = standings.get(category)

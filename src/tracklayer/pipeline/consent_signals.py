@@ -1,7 +1,8 @@
 """What an event says of its user's consent, in every way in which senders write it.
 
 - the event's own `consent`: category → granted, denied, true, false; Consent Mode's names in any spelling
-  (`adUserData`, as the Google Ads API has them), also one level down (`{"update": {"ad_storage": "granted"}}`)
+  (`adUserData`, as the Google Ads API has them), also one level down (`{"update": {"ad_storage": "granted"}}`); what
+  else stands there is kept, and never counts as a grant
 - Segment: `context.consent.categoryPreferences` {name: bool}
 - RudderStack: `context.consentManagement.{allowedConsentIds, deniedConsentIds}`
 - Global Privacy Control (https://www.w3.org/TR/gpc/): `gpc`, or `globalPrivacyControl` as browsers' scripts have it, in
@@ -14,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
-from tracklayer.errors import Invalid, pointer
 from tracklayer.model.event import Json
 from tracklayer.model.rules import ConsentState
-from tracklayer.pipeline.bounds import json_object, kind_of
+from tracklayer.pipeline.bounds import json_object
 
 States = dict[str, ConsentState]
 
@@ -33,23 +34,56 @@ _SAYS_NOTHING = ("unspecified", "unknown")  # as the Google Ads API has them
 _NO_CATEGORY = ("wait_for_update", "region")  # settings beside the categories of a Consent Mode command
 
 
-def plain_consent(value: Json) -> States:
-    """The states of an event's own `consent`, a JSON object or null. Raises `Invalid`, its pointer into the event.
+class Said(NamedTuple):
+    """An event's own `consent`, read."""
+
+    states: States
+    unread: dict[str, Json]  # what is no state of a category, as it was sent
+
+
+def plain_consent(value: Json) -> Said:
+    """What an event's own `consent`, a JSON object or null, says. Raises `Invalid`, its pointer into the event.
 
     A group of categories (an object) is read like the object around it; `update` counts over `default`, as in
-    Consent Mode.
+    Consent Mode. A null says nothing. What is no state (a version, a TC string) costs the rest nothing.
     """
     given = json_object(value, "/consent")
-    flat: States = {}
+    flat = Said({}, {})
+    if not given:
+        return flat
+    unread: dict[str, Json] = {}
     groups: dict[str, States] = {}
     for name, said in given.items():
-        if type(said) is dict and said:
-            groups[name] = _states(said, ("consent", name))
+        if type(said) is dict and category_of(name) not in _GOOGLE:
+            group = Said({}, {})
+            for inner, each in said.items():
+                _put(group, inner, each)
+            groups[name] = group.states
+            if group.unread:
+                unread[name] = group.unread
         else:
-            _put(flat, name, said, ("consent",))
+            _put(flat, name, said)
     if "update" in groups and "default" in groups:
         groups["default"] = {name: state for name, state in groups["default"].items() if name not in groups["update"]}
-    return strictest(flat, *groups.values()) if groups else flat
+    return Said(strictest(flat.states, *groups.values()), unread | flat.unread) if groups else flat
+
+
+def unread_categories(context: Mapping[str, Json]) -> frozenset[str]:
+    """Of which categories an event said what cannot be read (it stands in `context.extra.consent`): nobody knows
+    whether that was a grant.
+    """
+    extra = context.get("extra")
+    if type(extra) is not dict or "consent" not in extra:
+        return frozenset()
+    kept = [value for name, value in extra.items() if name.startswith("consent") and type(value) is dict]
+    return frozenset(category for each in kept for category in _named(plain_consent(each).unread))
+
+
+def _named(unread: Mapping[str, Json]) -> Iterator[str]:
+    for name, said in unread.items():
+        yield category_of(name)
+        if type(said) is dict:
+            yield from _named(said)
 
 
 def consent_signals(context: Mapping[str, Json]) -> States:
@@ -94,28 +128,16 @@ def strictest(*said: Mapping[str, ConsentState]) -> States:
     return found
 
 
-def _states(given: Mapping[str, Json], place: tuple[str, ...]) -> States:
-    found: States = {}
-    for name, said in given.items():
-        _put(found, name, said, place)
-    return found
-
-
-def _put(into: States, name: str, said: Json, place: tuple[str, ...]) -> None:
-    """Add what is said of one category, unless it is nothing. Raises `Invalid`."""
-    if name in _NO_CATEGORY:
+def _put(into: Said, name: str, said: Json) -> None:
+    """Add what is said of one category, unless it is nothing."""
+    if said is None or name in _NO_CATEGORY:
         return
     state = _state(said)
     if state is not None:
         category = category_of(name)
-        into[category] = "denied" if into.get(category) == "denied" else state
+        into.states[category] = "denied" if into.states.get(category) == "denied" else state
     elif type(said) is not str or said.strip().lower() not in _SAYS_NOTHING:
-        shown = f'"{said[:40]}"' if type(said) is str else kind_of(said)
-        raise Invalid(
-            f"consent for {name[:40]} is {shown}: expected granted, denied, true or false",
-            code="invalid_consent",
-            pointer=pointer(*place, name),
-        )
+        into.unread[name] = said
 
 
 def _understood(given: Mapping[str, Json]) -> States:

@@ -24,7 +24,7 @@ from tracklayer.pipeline.bounds import (
     text_of,
     wrong_kind,
 )
-from tracklayer.pipeline.changes import Changes, free_name, note_change, with_changes
+from tracklayer.pipeline.changes import Changes, free_name, note, note_change, with_changes
 from tracklayer.pipeline.clock_skew import correct_clock
 from tracklayer.pipeline.consent_signals import plain_consent
 from tracklayer.pipeline.event_names import canonical_name
@@ -65,7 +65,7 @@ def normalize(fields: Json, *, now: float, new_id: Callable[[], str], rules: Wor
         segment=_segment(fields.get("segment")),
         user_data=_user_data(fields, extra, rules, changes),
         properties=_properties(properties, f"/{properties_name}", changes),
-        consent=dict(plain_consent(fields.get("consent"))),
+        consent=_consent(fields.get("consent"), extra, changes),
         context=_context(fields.get("context"), extra, changes),  # last: by now both are complete
     )
     return drop_personal(event) if rules.drop_pii else event
@@ -169,6 +169,16 @@ def _user_data(
 def _properties(value: Json, at: str, changes: Changes) -> dict[str, Json]:
     properties = json_object(value, at)
     return amend(properties, "properties", _check(properties, at, IN_PROPERTIES), changes)
+
+
+def _consent(value: Json, extra: dict[str, Json], changes: Changes) -> dict[str, Json]:
+    """Category → state; what is no state is kept in `extra`."""
+    said = plain_consent(value)
+    if said.unread:
+        extra["consent"] = said.unread
+        for name in said.unread:
+            note(changes, ("consent", name), "no state that can be read: kept in context.extra.consent")
+    return dict(said.states)
 
 
 def _context(value: Json, extra: dict[str, Json], changes: Changes) -> dict[str, Json]:

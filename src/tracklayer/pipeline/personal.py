@@ -20,26 +20,44 @@ LONGEST_NAME = 60  # characters of a field's name that is looked at
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _EMAIL = re.compile(".+@.+", re.DOTALL)  # what is worth hashing: the hash of "n/a" would make strangers one person
 
-# By the keys that `_key` makes of the names of fields.
-_ANYWHERE_NAMES = """
-email emails emailaddress mail em phone phones phonenumber mobile mobiles mobilephone mobilenumber telephone tel ph
-firstname lastname middlename fullname givenname familyname surname fn ln fname lname
-birthday birthdate dateofbirth dob ip ips ipaddress ipaddresses ipv userip clientip clientipaddress remoteip remoteaddr
-browserip street streetname streetaddress streetnumber housenumber address addressline addr
-"""
-_PERSON_NAMES = """
-name username zip zipcode postal postalcode postcode zp db latitude longitude line
-"""  # of somebody, or of where somebody lives: elsewhere they may be a product's, or anything's
+# Names of fields: their words in lower case, joined.
 _LAST_NAMES = """
-email emails emailaddress phone phones phonenumber mobilenumber firstname lastname ipaddress ipaddresses addressline
-"""  # whatever stands before them
+email emails firstname lastname middlename givenname surname birthday birthdate dateofbirth dob ip ips ipv forwardedfor
+phone phones telephone mobilephone cellphone whatsapp fax
+address addresses addressline street streetname streetnumber housenumber
+"""  # whatever stands before them, as in `contact_email`
+_ANYWHERE_NAMES = "mail em mobile mobiles tel ph fullname familyname fn ln fname lname remoteaddr addr"
+_OF_WHOM_NAMES = (
+    "name username zip zipcode postal postalcode postcode latitude longitude"  # or a product's, or anything's
+)
+_PERSON_NAMES = """
+traits customer recipient buyer contact user person
+cardholder holder guest payer purchaser receiver subscriber passenger attendee
+"""
+_CALLED = ("phone", "mobile", "mobilephone", "telephone", "tel", "cellphone", "whatsapp", "fax")
+_NUMBERS = {called + number for called in _CALLED for number in ("number", "numbers", "no", "nr")}
+_LAST = frozenset(_LAST_NAMES.split()) | _NUMBERS
+_ANYWHERE = _LAST | set(_ANYWHERE_NAMES.split())
+_OF_WHOM = _ANYWHERE | set(_OF_WHOM_NAMES.split())
+_OF_SOMEBODY = _OF_WHOM | {"zp", "db", "line"}
+_PERSONS = frozenset(_PERSON_NAMES.split())
+_WHOSE = _PERSONS | {"shipping", "billing", "delivery", "address"}  # `customer_name` is read as the name of a customer
+_WRAPPINGS = ("list", "raw")  # as in `email_list`
+_NO_HOMES = ("webaddress", "websiteaddress", "siteaddress")
 _WORD = re.compile("[A-Z]*[a-z0-9]+|[A-Z]+")
-_ANYWHERE = frozenset(_ANYWHERE_NAMES.split())
-_LAST_WORDS = frozenset(_LAST_NAMES.split())
-_OF_A_PERSON = _ANYWHERE | frozenset(_PERSON_NAMES.split())
-_PERSONS = frozenset(("traits", "customer", "recipient", "buyer", "contact", "user", "person"))  # so are addresses
-_ADDRESS = re.compile("(?<!email)(?<!ip)(?<!street)address$")
+_ADDRESS = re.compile("(?<!email)(?<!ip)(?<!street)address(es)?$")
 _DROPPED = "personal: dropped by the workspace's rule drop_pii"
+
+
+class _Name(NamedTuple):
+    """What the name of a field tells of what stands there."""
+
+    anywhere: bool  # it is personal
+    of_somebody: bool  # it is personal in what is told of somebody, or of where somebody lives
+    somebody: bool  # an object there tells that
+
+
+_NOTHING = _Name(anywhere=False, of_somebody=False, somebody=False)
 
 
 class Contact(NamedTuple):
@@ -110,11 +128,11 @@ def drop_personal(event: Event) -> Event:
     """
     gone: list[Place] = []
     context = {name: value for name, value in event.context.items() if name != "normalized"}
-    context = _without(context, ("context",), gone, _ANYWHERE)
+    context = _without(context, ("context",), gone)
     if "normalized" in event.context:
         context["normalized"] = [_unquoted(change) for change in event.context["normalized"]]
-    user_data = _without(event.user_data, ("user_data",), gone, _OF_A_PERSON)
-    properties = _without(event.properties, ("properties",), gone, _ANYWHERE)
+    user_data = _without(event.user_data, ("user_data",), gone, of_somebody=True)
+    properties = _without(event.properties, ("properties",), gone)
     changes: Changes = []
     for place in gone:
         note(changes, place, _DROPPED)
@@ -123,46 +141,62 @@ def drop_personal(event: Event) -> Event:
     )
 
 
-def _without(value: Json, place: Place, gone: list[Place], personal: frozenset[str]) -> Json:
-    """A copy of `value`, at `place`, without what is personal in it."""
+def _without(value: Json, place: Place, gone: list[Place], *, of_somebody: bool = False) -> Json:
+    """A copy of `value`, at `place`, without what is personal in it; `of_somebody`: it tells of a person."""
     if type(value) is list:
-        return [_without(each, (*place, index), gone, personal) for index, each in enumerate(value)]
+        return [_without(each, (*place, index), gone, of_somebody=of_somebody) for index, each in enumerate(value)]
     if type(value) is not dict:
         return value
     kept = {}
     for name, inner in value.items():
-        key = _key(name)
-        is_object = type(inner) is dict and (key in _PERSONS or _ADDRESS.search(key) is not None)
-        if key in personal and not is_object and not _tells_nobody(inner):
+        read = _name(name)
+        is_somebody = read.somebody and _is_made_of_objects(inner)
+        is_personal = read.of_somebody if of_somebody else read.anywhere
+        if is_personal and not is_somebody and not _tells_nobody(inner):
             gone.append((*place, name))
         else:
-            kept[name] = _without(inner, (*place, name), gone, _OF_A_PERSON if is_object else personal)
+            kept[name] = _without(inner, (*place, name), gone, of_somebody=of_somebody or is_somebody)
     return kept
+
+
+def _is_made_of_objects(value: Json) -> bool:
+    return type(value) is dict or (type(value) is list and all(type(each) is dict for each in value))
 
 
 def _tells_nobody(value: Json) -> bool:
     """Whether a value is nothing, a flag, or hashed."""
     if type(value) is list:
         return all(map(_tells_nobody, value))
-    return (
-        value is None or value == "" or type(value) is bool or (type(value) is str and bool(_SHA256.fullmatch(value)))
-    )
+    return value in (None, "", 0, 1) or (type(value) is str and bool(_SHA256.fullmatch(value)))
 
 
 def _unquoted(change: dict[str, Json]) -> dict[str, Json]:
     """A change without what was sent, where that was personal."""
-    if _key(change["path"].rpartition(".")[2]) not in _OF_A_PERSON:
+    if not _name(change["path"].rpartition(".")[2]).of_somebody:
         return change
     return {name: value for name, value in change.items() if name != "from"}
 
 
-def _key(name: str) -> str:
-    return _short_key(name) if len(name) <= LONGEST_NAME else ""
+def _name(name: str) -> _Name:
+    return _short_name(name) if len(name) <= LONGEST_NAME else _NOTHING
 
 
 @lru_cache(maxsize=4_096)
-def _short_key(name: str) -> str:
+def _short_name(name: str) -> _Name:
     """`firstName`, `first_name` and `First Name` are one; `contact_email` is an `email`, and so is `email_2`."""
     words = [word.lower() for word in _WORD.findall(name.rstrip("0123456789_- "))]
-    endings = ("".join(words[-length:]) for length in (2, 1))
-    return next((ending for ending in endings if ending in _LAST_WORDS), "".join(words))
+    if len(words) > 1 and words[-1] in _WRAPPINGS:
+        words.pop()
+    if not words:
+        return _NOTHING
+    whole = "".join(words)
+    anywhere = whole not in _NO_HOMES and (
+        whole in _ANYWHERE
+        or any("".join(words[-length:]) in _LAST for length in (1, 2, 3))
+        or any(words[at - 1] in _WHOSE and "".join(words[at:]) in _OF_WHOM for at in range(1, len(words)))
+    )
+    return _Name(
+        anywhere=anywhere,
+        of_somebody=anywhere or whole in _OF_SOMEBODY,
+        somebody=words[-1].removesuffix("s") in _PERSONS or words[-1] in _PERSONS or _ADDRESS.search(whole) is not None,
+    )

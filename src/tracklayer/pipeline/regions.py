@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from tracklayer.model.event import Json
 from tracklayer.model.rules import ConsentState
+from tracklayer.pipeline.codes import US_STATES
 
 # The European Economic Area: the Union, Iceland, Liechtenstein, Norway. ISO 3166-1 alpha-2.
 _EEA = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
@@ -55,6 +56,8 @@ def _around(country: str, part: str) -> tuple[str, ...]:
     code, inner = country.strip().upper(), part.strip().upper()
     if len(code) != 2:
         return ()
+    if code == "US":
+        inner = US_STATES.get(inner, inner)
     smallest = inner if inner.startswith(f"{code}-") else f"{code}-{inner}"
     return (*((smallest,) if inner else ()), code, *(("EEA",) if code in EEA else ()), EVERYWHERE)
 

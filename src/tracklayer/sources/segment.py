@@ -34,6 +34,7 @@ PATHS: Mapping[str, str | None] = {  # path → type of call; None: many calls, 
     "/v1/batch": None,
     "/v1/b": None,
     "/v1/import": None,
+    "/beacon/v1/batch": None,  # RudderStack's, for `navigator.sendBeacon`
 }
 CONTEXT: Mapping[str, str] = {"userAgent": "user_agent"}  # what is called otherwise in our `context`; the rest stays
 DEVICE: Mapping[str, str] = {"manufacturer": "brand"}
@@ -42,11 +43,22 @@ PAGE = ("url", "path", "referrer", "title", "search")  # properties of a page ca
 VALUE = ("value", "revenue", "total")  # the first that is given is the event's `value`
 ITEM_ID = ("product_id", "productId", "sku")  # the first that is given is an item's `id`
 
-_PLUMBING_NAMES = """
-type writeKey _metadata version projectId receivedAt sentAt messageId userId anonymousId timestamp originalTimestamp
-event name category properties traits context groupId previousId channel consent
-"""
-_PLUMBING = frozenset(_PLUMBING_NAMES.split())
+_READ_NAMES = """
+messageId userId anonymousId timestamp originalTimestamp sentAt properties context channel consent
+type writeKey _metadata version projectId
+"""  # the second line is how the protocol is spoken, and says nothing of the event
+_OF_PAGES = ("name", "category")
+_EMPTY: tuple[Json, ...] = (None, "", {})
+_READ = frozenset(_READ_NAMES.split())
+_READ_OF: Mapping[str, frozenset[str]] = {  # what a call of a kind says beside it; of any other kind it is an extra
+    "track": _READ | {"event"},
+    "page": _READ | set(_OF_PAGES),
+    "screen": _READ | set(_OF_PAGES),
+    "identify": _READ | {"traits"},
+    "group": _READ | {"groupId", "traits"},
+    "alias": _READ | {"previousId"},
+}
+_OF_KINDS = frozenset().union(*_READ_OF.values()) - _READ  # SDKs send them empty with other calls
 _PERSON = {**TRAITS, "email": "email", "phone": "phone"}
 _NO_CHOICE: tuple[Json, ...] = (None, {}, {"All": True}, {"all": True})  # of integrations
 
@@ -194,7 +206,10 @@ def _context(sent: dict[str, Json], call: Mapping[str, Json], kind: str, traits:
         context["group"] = {"id": _text_of_id(group_id), **({"traits": traits} if kind == "group" and traits else {})}
     if kind == "page":
         _fill_page(context, call)
-    extra = {name: value for name, value in call.items() if name not in _PLUMBING}
+    read = _READ_OF[kind]
+    extra = {
+        name: value for name, value in call.items() if name not in read and not (name in _OF_KINDS and value in _EMPTY)
+    } | _unsaid(call, kind)
     if extra.get("integrations") in _NO_CHOICE:
         extra.pop("integrations", None)
     known = context.get("extra")
@@ -203,6 +218,15 @@ def _context(sent: dict[str, Json], call: Mapping[str, Json], kind: str, traits:
             {**known, **extra} if isinstance(known, dict) else extra | ({"extra": known} if known else {})
         )
     return context
+
+
+def _unsaid(call: Mapping[str, Json], kind: str) -> dict[str, Json]:
+    """The name and the category of a page that `properties` say otherwise."""
+    properties = call.get("properties")
+    if kind not in ("page", "screen") or not isinstance(properties, dict):
+        return {}
+    said = {name: call[name] for name in _OF_PAGES if call.get(name) is not None}
+    return {name: value for name, value in said.items() if properties.get(name, value) != value}
 
 
 def _fill_page(context: dict[str, Json], call: Mapping[str, Json]) -> None:
@@ -217,7 +241,7 @@ def _fill_page(context: dict[str, Json], call: Mapping[str, Json]) -> None:
 def _properties(call: Mapping[str, Json], kind: str) -> dict[str, Json]:
     properties = dict(json_object(call.get("properties"), "/properties"))
     if kind in ("page", "screen"):
-        for name in ("name", "category"):
+        for name in _OF_PAGES:
             if call.get(name) is not None:
                 properties.setdefault(name, call[name])
     if kind == "alias" and call.get("previousId") is not None:
@@ -229,7 +253,7 @@ def _properties(call: Mapping[str, Json], kind: str) -> dict[str, Json]:
 
 def _commerce(properties: dict[str, Json]) -> None:
     """`products` become `items`, revenue or total becomes `value`; an `orderId` is an `order_id`."""
-    value = _first(properties, *VALUE)
+    value = next((properties[name] for name in VALUE if properties.get(name) not in (None, "")), None)
     if value is not None:
         properties["value"] = value
     if "orderId" in properties:

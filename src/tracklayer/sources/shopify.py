@@ -141,12 +141,12 @@ def _sale(payload: dict[str, Json], shop: str) -> _Read:
     """What an order and a checkout have in common."""
     codes = [_text(each.get("code")) for each in _objects(payload.get("discount_codes"))]
     properties: dict[str, Json] = {
-        **{ours: _amount(payload.get(theirs)) for ours, theirs in AMOUNTS.items()},
+        **{ours: _amount_or_as_sent(payload.get(theirs)) for ours, theirs in AMOUNTS.items()},
         "shipping": _shipping(payload),
         "coupon": ",".join(code for code in codes if code) or None,
         **{ours: payload.get(theirs) for ours, theirs in TEXTS.items()},
         "test": payload.get("test") or None,
-        "items": [_item(line, _amount(line.get("price"))) for line in _objects(payload.get("line_items"))],
+        "items": [_item(line, _amount_or_as_sent(line.get("price"))) for line in _objects(payload.get("line_items"))],
     }
     client = _object(payload.get("client_details"))
     landing = _text(payload.get("landing_site"))
@@ -164,25 +164,40 @@ def _sale(payload: dict[str, Json], shop: str) -> _Read:
 
 
 def _refund(payload: dict[str, Json], _shop: str) -> _Read:
-    """What is paid back: the refunds among the transactions that succeeded. What is under way is `pending`."""
+    """What is paid back: the refunds among the transactions that succeeded. What is under way is `pending`.
+
+    Amounts of several currencies, as where a gift card pays in the shop's, are no sum: each stands on its own.
+    """
     paid = [each for each in _objects(payload.get("transactions")) if each.get("kind") == "refund"]
-    lines = [(each, _object(each.get("line_item"))) for each in _objects(payload.get("refund_line_items"))]
-    items = [
-        _item({**line, "quantity": each.get("quantity")}, _amount(line.get("price")))
-        | _present({"subtotal": _amount(each.get("subtotal")), "tax": _amount(each.get("total_tax"))})
-        for each, line in lines
-    ]
-    pending = _sum(paid, "pending")
+    currency = next(filter(None, (_text(each.get("currency")) for each in paid)), None) or _currency(payload)
+    back, pending = (_by_currency(paid, status, currency) for status in ("success", "pending"))
+    said: dict[str, Json] = {"amounts": _listed(back), "pending_amounts": _listed(pending)}
+    if not (back.keys() | pending.keys()) - {currency}:
+        said = {"value": back.get(currency, Decimal(0)), "pending": pending.get(currency) or None, "currency": currency}
     properties: dict[str, Json] = {
         "order_id": _id(payload.get("order_id")),
         "refund_id": _id(payload["id"]),
-        "value": _sum(paid, "success"),
-        "pending": pending or None,
-        "currency": next((each["currency"] for each in paid if each.get("currency")), None) or _currency(payload),
+        **said,
         "reason": payload.get("note"),
-        "items": items,
+        "items": [_refunded(each, said.get("currency")) for each in _objects(payload.get("refund_line_items"))],
     }
     return _Read({}, properties, {})
+
+
+def _refunded(refunded: dict[str, Json], currency: Json) -> dict[str, Json]:
+    """A line that is given back: its amounts in `currency` where Shopify tells all of them in it, or the shop's."""
+    refunded, line = dict(refunded), dict(_object(refunded.get("line_item")))
+    amounts = ((refunded, "subtotal"), (refunded, "total_tax"), (line, "price"), (line, "total_discount"))
+    told = [(thing, name) for thing, name in amounts if thing.get(name) is not None]
+    shop = _text(_money(refunded, "subtotal", "shop").get("currency_code"))
+    shown = [_money(thing, name, "presentment") for thing, name in told]
+    if shop not in (None, currency) and all(each.get("currency_code") == currency for each in shown):
+        for (thing, name), each in zip(told, shown, strict=True):
+            thing[name] = each.get("amount")
+        shop = None
+    own = {"subtotal": _amount(refunded.get("subtotal")), "tax": _amount(refunded.get("total_tax"))}
+    item = _item({**line, "quantity": refunded.get("quantity")}, _amount(line.get("price")))
+    return item | _present({**own, "currency": None if shop == currency else shop})
 
 
 def _customer(payload: dict[str, Json], _shop: str) -> _Read:
@@ -240,18 +255,34 @@ def _shipping(payload: dict[str, Json]) -> Json:
     return _total(lines) if lines else None
 
 
-def _sum(transactions: Iterable[dict[str, Json]], status: str) -> Decimal:
-    return _total(_amount(each.get("amount")) for each in transactions if each.get("status") == status)
+def _by_currency(
+    transactions: Iterable[dict[str, Json]], status: str, currency: str | None
+) -> dict[str | None, Decimal]:
+    """What the transactions of a status sum up to; one that says no currency is in `currency`."""
+    amounts: dict[str | None, list[Decimal | None]] = {}
+    for each in transactions:
+        if each.get("status") == status:
+            amounts.setdefault(_text(each.get("currency")) or currency, []).append(_amount(each.get("amount")))
+    return {code: _total(each) for code, each in amounts.items()}
+
+
+def _listed(sums: Mapping[str | None, Decimal]) -> list[Json]:
+    return [{"value": amount, "currency": code} for code, amount in sums.items()]
+
+
+def _money(thing: dict[str, Json], name: str, which: str) -> dict[str, Json]:
+    """One of the two currencies in which Shopify tells an amount: the shop's, or the one shown to the buyer."""
+    return _object(_object(thing.get(f"{name}_set")).get(f"{which}_money"))
 
 
 def _total(amounts: Iterable[Decimal | None]) -> Decimal:
     return sum((amount for amount in amounts if amount is not None), Decimal(0))
 
 
-def _currency(refund: dict[str, Json]) -> Json:
+def _currency(refund: dict[str, Json]) -> str | None:
     """Where no transaction says it: of the first line that was given back."""
     for each in _objects(refund.get("refund_line_items")):
-        code = _object(_object(each.get("subtotal_set")).get("shop_money")).get("currency_code")
+        code = _text(_money(each, "subtotal", "shop").get("currency_code"))
         if code:
             return code
     return None
@@ -260,6 +291,12 @@ def _currency(refund: dict[str, Json]) -> Json:
 def _amount(value: Json) -> Decimal | None:
     text = str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
     return Decimal(text) if isinstance(text, str) and _AMOUNT.fullmatch(text) else None
+
+
+def _amount_or_as_sent(value: Json) -> Json:
+    """What is no amount as Shopify writes it is not lost, nor guessed."""
+    amount = _amount(value)
+    return value if amount is None else amount
 
 
 def _id(value: Json) -> str | None:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Awaitable
+from urllib.parse import parse_qs
 
 import msgspec
 import structlog
@@ -39,7 +40,9 @@ _PREFLIGHT = Problem(
     headers=(
         _ANY_ORIGIN,
         (b"access-control-allow-methods", b"POST"),
-        (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
+        # RudderStack sends AnonymousId. Any header may come, but to older browsers "*" is a name, and it never means
+        # Authorization.
+        (b"access-control-allow-headers", b"authorization, content-type, content-encoding, anonymousid, *"),
         (b"access-control-max-age", b"86400"),
     ),
     body=b"",
@@ -62,7 +65,8 @@ class SourceApp:
         if webhook is not None:
             await self._answer(self._webhook(webhook[1], dict(scope["headers"]), receive), path, send)
         elif path in PATHS and method == "POST":
-            await self._answer(self._calls(PATHS[path], dict(scope["headers"]), receive), path, send, _ANY_ORIGIN)
+            calls = self._calls(PATHS[path], dict(scope["headers"]), scope["query_string"], receive)
+            await self._answer(calls, path, send, _ANY_ORIGIN)
         elif path in PATHS and method == "OPTIONS":
             await answer_with(send, _PREFLIGHT)
         else:
@@ -79,7 +83,7 @@ class SourceApp:
             answer = INTERNAL
         await answer_with(send, msgspec.structs.replace(answer, headers=(*answer.headers, *headers)))
 
-    async def _calls(self, kind: str | None, headers: Headers, receive: Receive) -> Problem:
+    async def _calls(self, kind: str | None, headers: Headers, query: bytes, receive: Receive) -> Problem:
         """A request of the Segment protocol; `kind` is the type of its one call, None for a batch."""
         service = self._service
         known = self._by_header(text_of(headers, b"authorization"))
@@ -93,7 +97,7 @@ class SourceApp:
             if known is not None:
                 await self._keep(known, about, body, error, now)
             raise
-        source = known or self._by_key(calls.write_key)
+        source = known or self._by_key(calls.write_key or _key_of(query))
         if known is None:
             _check_enabled(source)
         await service.intake.take(source, about, calls.items, now=now, size=len(body))
@@ -159,6 +163,11 @@ class SourceApp:
 def _check_enabled(source: Source) -> None:
     if not source.record.enabled:
         raise Forbidden(f"the source {source.id} is switched off", code="source_disabled")
+
+
+def _key_of(query: bytes) -> str | None:
+    """The write key of an address: a beacon, which a browser sends for a page that is closed, has no headers."""
+    return next(iter(parse_qs(query.decode("latin-1")).get("writeKey", ())), None)
 
 
 def _basic_user(text: str) -> str:

@@ -210,6 +210,7 @@ async def _one(request: AnyRequest, service: Service, name: str, given: Given, a
         status=given.status,
         audience=audience,
         size=size,
+        asked_for_by=service.audiences.asked_for_by(workspace_id, name),
         members=[(each, member_fields(each.key)) for each in members[:SHOWN]],
         next_after=members[SHOWN - 1].key if len(members) > SHOWN else None,
         after=after,
