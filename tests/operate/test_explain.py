@@ -314,6 +314,7 @@ async def test_one_that_cannot_be_used_as_it_is_stored_tells_what_its_deliveries
     async with running(tmp_path) as world:
         await world.send("ord_1")
         found = await explained(world, "ord_1")
+        assert found.reason.endswith("is pending after 0 attempts: it waits until the destination is saved otherwise")
         assert found.steps[0].reason.startswith(
             "the destination cannot be used, and its deliveries wait: /retry/backoff: "
         )

@@ -257,6 +257,8 @@ def _waits_for(destination: Destination, delivery: StoredDelivery | None, now: f
     """What a delivery that is pending and allowed waits for."""
     if destination.record.status is DestinationStatus.PAUSED:
         return "it waits until the destination is resumed"
+    if destination.unusable is not None and not _is_of_filter(destination.unusable):
+        return "it waits until the destination is saved otherwise"
     if delivery is not None and delivery.due_at > now:
         return f"its next attempt is due at {rfc3339(delivery.due_at)}"
     limit, config = destination.plan.limit, destination.plan.config
