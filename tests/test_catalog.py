@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from tests.store.samples import (
     NOW,
@@ -19,7 +20,7 @@ from tests.store.samples import (
     version_of,
 )
 from tracklayer.catalog import Catalog, Plan, PlanLimits, compile_plan, secret_purpose, signing_purpose
-from tracklayer.errors import Invalid, NotFound
+from tracklayer.errors import Conflict, Invalid, NotFound
 from tracklayer.model.destination import DestinationConfig, DestinationStatus, Signing
 from tracklayer.model.event import event_fields
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
@@ -298,6 +299,68 @@ async def test_what_an_older_release_has_saved_goes_on_working_as_it_did(
     plan = plan_of(catalog)
     assert (plan.renderer.timeout, plan.renderer.read_timeout, plan.retry.delays) == (12.0, 2.0, (2.0, 90.0))
     assert plan.config == old
+
+
+async def put_unusable(configuration: Configuration, **changes: Any) -> None:
+    """One destination that cannot be compiled, and one that can."""
+    changed = config(filter={"platform": "web"}, **changes)
+    await add(configuration, msgspec.structs.replace(destination("dst_1"), config=changed))
+    await add(configuration, destination("dst_2"))
+
+
+@pytest.mark.parametrize(
+    "changes, place",
+    [
+        ({"template": "{{#if}"}, "/template"),
+        ({"retry": {"backoff": "soon"}}, "/retry/backoff"),
+        ({"consent": {"redact": ["event_id"]}}, "/consent/redact/0"),
+    ],
+)
+async def test_a_destination_that_cannot_be_compiled_stops_no_other_and_its_deliveries_wait(
+    configuration: Configuration, catalog: Catalog, changes: dict[str, Any], place: str
+) -> None:
+    await put_unusable(configuration, **changes)
+    with capture_logs() as logs:
+        await catalog.load()
+        await catalog.reload(WORKSPACE)
+    broken = catalog.destination(WORKSPACE, "dst_1")
+    assert broken.unusable is not None
+    assert broken.unusable.startswith(f"{place}: ")
+    assert (broken.is_live, broken.record.status) == (False, DestinationStatus.ACTIVE)
+    assert catalog.destination(WORKSPACE, "dst_2").is_live
+    assert [(each["event"], each["destination_id"]) for each in logs] == [("destination_unusable", "dst_1")]
+    routes = catalog.tenant(WORKSPACE).routes
+    assert [each.id for each in routes.route(event_fields(event()) | {"platform": "web"})] == ["dst_1", "dst_2"]
+    assert [each.id for each in routes.route(event_fields(event()) | {"platform": "app"})] == ["dst_2"]
+
+
+async def test_where_events_go_is_not_guessed(configuration: Configuration, catalog: Catalog) -> None:
+    await add(configuration, msgspec.structs.replace(destination("dst_1"), config=config(filter={"platfrom": "web"})))
+    with pytest.raises(Conflict, match=r"destination dst_1 cannot be used .* /filter/platfrom: "):
+        await catalog.load()
+
+
+async def test_a_suppression_that_cannot_be_compiled_lets_nothing_through(
+    configuration: Configuration, catalog: Catalog
+) -> None:
+    await add(configuration, destination("dst_1"))
+    await configuration.add_suppression(suppression(filter={"platfrom": "web"}))
+    await catalog.load()
+    assert not catalog.destination(WORKSPACE, "dst_1").is_live
+
+
+async def test_a_suppression_may_be_as_deep_as_the_setting_says(
+    database: Database, configuration: Configuration
+) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(11):
+        deep = {"$not": deep}
+    await add(configuration, destination("dst_1"))
+    await configuration.add_suppression(suppression(filter=deep))
+    limits = PlanLimits(filter_depth=12)
+    catalog = Catalog(configuration, RulesStore(database), AudienceStore(database), VAULT, limits)
+    await catalog.load()
+    assert catalog.destination(WORKSPACE, "dst_1").is_live
 
 
 def test_a_name_may_be_as_long_as_the_limit() -> None:

@@ -22,21 +22,21 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from tests.virtual_time import VirtualClock
 from tracklayer.errors import Unavailable
 from tracklayer.model.delivery import DeliveryState, Failure, FailureKind, Request, Response
 from tracklayer.model.destination import DestinationStatus
-from tracklayer.model.event import encode_json
+from tracklayer.model.event import decode_json, encode_json
 from tracklayer.model.work import Accepted, Attempt
 from tracklayer.operate.draft import read_draft
 from tracklayer.service import Service
 from tracklayer.settings import Settings
 from tracklayer.sources.native import parse_event
-from tracklayer.store import open_database
+from tracklayer.store import Configuration, open_database
 from tracklayer.store.history import DeliveryFilter, StoredDelivery
-from tracklayer.store.tables import deliveries
+from tracklayer.store.tables import deliveries, destination_versions
 
 KEY = "tl_live_a-key-for-tests-0123456789"
 
@@ -146,6 +146,14 @@ class World:
         """Save a new version."""
         draft = read_draft(encode_json(_shape(name, config)))
         await self.service.destinations.replace(self.workspace_id, destination_id, draft, author="test", seen=None)
+
+    async def stored_otherwise(self, destination_id: str, **fields: Any) -> None:
+        """Change what is stored of every version, as another release may save it; the next start reads it."""
+        of_it = destination_versions.c.destination_id == destination_id
+        found = await Configuration(self.service._database).versions(destination_id)
+        config = {**decode_json(encode_json(found[0].config)), **fields}
+        statement = update(destination_versions).where(of_it).values(config=encode_json(config))
+        await self.service._database.write(lambda connection: connection.execute(statement))
 
     async def pause(self, destination_id: str) -> None:
         """Pause a destination."""

@@ -18,7 +18,7 @@ from tracklayer.delivery.render import Renderer
 from tracklayer.delivery.retry import RetryPolicy, compile_policy
 from tracklayer.delivery.sign import Keys
 from tracklayer.errors import Conflict, Invalid, NotFound, at
-from tracklayer.model.destination import Consent, DestinationConfig, DestinationStatus
+from tracklayer.model.destination import Consent, DestinationConfig, DestinationStatus, Transport
 from tracklayer.model.records import ApiKey, DestinationRecord, SealedSecret, Suppression, Workspace
 from tracklayer.model.rules import WorkspaceRules
 from tracklayer.pipeline.audience import Audiences, compile_audiences
@@ -71,6 +71,27 @@ def compile_plan(config: DestinationConfig, limits: PlanLimits) -> Plan:
     )
 
 
+def stored_plan(config: DestinationConfig, limits: PlanLimits) -> tuple[Plan, str | None]:
+    """The plan of a stored configuration; of one that cannot be compiled what stands in for it, and why, place first.
+
+    That one has the filter where that can be compiled, and otherwise none (the place is `/filter…`). It is not sent by.
+    """
+    try:
+        return compile_plan(config, limits), None
+    except Invalid as error:
+        why = _why(error)
+    try:
+        event_filter = compile_filter(config.filter, max_depth=limits.filter_depth)
+    except Invalid:
+        event_filter = compile_filter({})
+    blank = DestinationConfig(name=config.name, transport=Transport(url="https://unusable.invalid"))
+    return msgspec.structs.replace(compile_plan(blank, limits), config=config, filter=event_filter), why
+
+
+def _why(error: Invalid) -> str:
+    return f"{error.pointer}: {error.detail.splitlines()[0]}"
+
+
 def _redaction(policy: Consent | None) -> Redaction:
     if policy is None:
         return ()
@@ -103,11 +124,17 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     signing_secret: str | None
     previous_secret: str | None
     suppressions: tuple[ActiveSuppression, ...] = ()
+    unusable: str | None = None  # why, place first, it cannot be sent to as it was saved: what is for it waits
 
     @property
     def id(self) -> str:
         """Its id, `dst_…`."""
         return self.record.id
+
+    @property
+    def is_live(self) -> bool:
+        """Whether what is for it may be sent."""
+        return self.record.status is DestinationStatus.ACTIVE and self.unusable is None
 
     @property
     def asks_for_consent(self) -> bool:
@@ -196,11 +223,7 @@ class Catalog:
         sealed = {
             secret.name: secret for secret in await self._configuration.secrets() if secret.workspace_id == workspace.id
         }
-        suppressions = [
-            ActiveSuppression(record=record, filter=compile_filter(record.filter, max_depth=self.limits.filter_depth))
-            for record in await self._configuration.suppressions()
-            if record.workspace_id == workspace.id
-        ]
+        suppressions = [each for each in await self._configuration.suppressions() if each.workspace_id == workspace.id]
         known = self._tenants.get(workspace.id)
         destinations = {
             record.id: self._destination(record, suppressions, known)
@@ -258,17 +281,27 @@ class Catalog:
         return found
 
     def _destination(
-        self, record: DestinationRecord, suppressions: list[ActiveSuppression], known: Tenant | None
+        self, record: DestinationRecord, suppressions: list[Suppression], known: Tenant | None
     ) -> Destination:
         """One of which a newer release has saved more than this code knows is held back here, as if it were paused:
-        what waits for it is for processes of that release. Events go on being routed to it, by what is known.
+        what waits for it is for processes of that release. Events go on being routed to it, by what is known. So is one
+        that cannot be compiled, of which the others take no harm; but where events go is not guessed.
         """
         before = known.destinations.get(record.id) if known else None
         unchanged = before is not None and before.record.version == record.version
+        if before is not None and unchanged and before.unusable is None:
+            plan, why = before.plan, None
+        else:
+            plan, why = stored_plan(record.config, self.limits)
+        active: list[ActiveSuppression] = []
         try:
-            plan = before.plan if before is not None and unchanged else compile_plan(record.config, self.limits)
+            active += [self._active(each) for each in suppressions if each.destination_id == record.id]
         except Invalid as error:
-            raise Conflict(f"destination {record.id} cannot be used by this version, or settings: {error}") from error
+            why = why or _why(error)
+        if why is not None and why.startswith("/filter"):
+            raise Conflict(f"destination {record.id} cannot be used by this version, or settings: {why}")
+        if why is not None and (before is None or before.unusable != why):
+            log.warning("destination_unusable", destination_id=record.id, error=why)
         if record.too_new is not None:
             if not unchanged:
                 log.warning("destination_held_back", destination_id=record.id, unknown=record.too_new)
@@ -279,8 +312,14 @@ class Catalog:
             plan=plan,
             signing_secret=self._open(record.signing_sealed, record.id),
             previous_secret=self._open(record.previous_sealed, record.id),
-            suppressions=tuple(each for each in suppressions if each.record.destination_id == record.id),
+            suppressions=tuple(active),
+            unusable=why,
         )
+
+    def _active(self, suppression: Suppression) -> ActiveSuppression:
+        with at("suppressions", suppression.id):
+            compiled = compile_filter(suppression.filter, max_depth=self.limits.filter_depth)
+        return ActiveSuppression(record=suppression, filter=compiled)
 
     def _open(self, sealed: bytes | None, destination_id: str) -> str | None:
         return None if sealed is None else self._vault.open(sealed, purpose=signing_purpose(destination_id))

@@ -146,6 +146,9 @@ def test_a_changed_file_is_noticed(server: ServerProcess, folder: Path) -> None:
     refused = imported(server, file)
     assert refused.status == 2
     assert "was changed since its import began" in refused.err
+    assert "--restart where lines of it were mended" in refused.err
+    assert "--new-file where it is another file" in refused.err
+    assert imported(server, file, "--restart", "--new-file").status == 2
     assert imported(server, file, "--restart").out == "1 accepted, 0 duplicate, 0 rejected\n"
 
 
@@ -243,6 +246,16 @@ def test_equal_lines_of_two_files_are_two_events(server: ServerProcess, folder: 
     same = {"event_name": "of two"}
     assert imported(server, written(folder, same), "--json").json["accepted"] == 1
     assert imported(server, written(folder, same, {"event_name": "x"}, name="b.ndjson"), "--json").json["accepted"] == 2
+
+
+def test_another_days_file_of_the_same_name_has_other_events(server: ServerProcess, folder: Path) -> None:
+    same, damaged = {"event_name": "daily"}, b'{"event_name": "daily"'
+    assert imported(server, written(folder, same, damaged), "--json").json["accepted"] == 1
+    file = written(folder, same, {"event_name": "of the next day"})
+    found = imported(server, file, "--new-file", "--json").json
+    assert (found["accepted"], found["duplicate"], found["rejected"]) == (2, 0, 0)
+    again = imported(server, file, "--restart", "--json").json
+    assert (again["accepted"], again["duplicate"]) == (0, 2)
 
 
 def test_equal_lines_are_counted_over_a_stop(

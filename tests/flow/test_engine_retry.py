@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 from structlog.testing import capture_logs
 
-from tests.virtual_time import START, in_virtual_time
+from tests.virtual_time import START, VirtualClock, in_virtual_time
 from tests.world import Outcome, World, failure, running, status
 from tracklayer.delivery.render import Renderer
 from tracklayer.model.delivery import DeliveryState, Request
@@ -309,3 +309,56 @@ async def test_where_the_order_is_kept_a_users_events_arrive_in_it_and_a_failing
         assert arrived[0] == "e_1"
         assert set(arrived[1:3]) == {"e_4", "e_5"}
         assert arrived[3:] == ["e_1", "e_2", "e_3"]
+
+
+SOON = {"retry": {"backoff": "30s", "jitter": 0}}
+PUT_OFF: dict[str, tuple[Outcome, dict[str, Any]]] = {
+    "a retry": (status(500), SOON),
+    "all of a destination": (status(503, retry_after="30"), SOON),
+    "a user's events": (status(500), SOON | {"ordering": "per_user"}),
+}
+
+
+async def put_off(world: World, what: str) -> None:
+    answer, config = PUT_OFF[what]
+    world.network.script("/d", answer, status(200))
+    await world.destination("d", **config)
+    await world.send("ord_1", user_id="u_1")
+    await asyncio.sleep(10)
+
+
+async def goes_on(world: World) -> None:
+    await world.send("ord_2", user_id="u_1")
+    await asyncio.sleep(60)
+    assert world.network.events("/d") == {"ord_1": 2, "ord_2": 1}
+
+
+def set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = VirtualClock.now
+    monkeypatch.setattr(VirtualClock, "now", lambda clock: right(clock) - 3600)
+
+
+@pytest.mark.parametrize("what", PUT_OFF)
+@in_virtual_time
+async def test_what_is_put_off_waits_no_longer_where_the_clock_is_set_back(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as world:
+        await put_off(world, what)
+        with capture_logs() as logs:
+            set_back(monkeypatch)
+            await goes_on(world)
+        assert [each["seconds"] for each in logs if each["event"] == "clock_set_back"] == [3600]
+
+
+@pytest.mark.parametrize("what", ["a retry", "a user's events"])
+@in_virtual_time
+async def test_nor_where_it_was_set_back_before_a_restart(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as world:
+        await put_off(world, what)
+        network = world.network
+    set_back(monkeypatch)
+    async with running(tmp_path, network=network) as world:
+        await goes_on(world)

@@ -16,6 +16,7 @@ from tracklayer.errors import Conflict, NotFound, PreconditionFailed, TrackLayer
 from tracklayer.model.delivery import DeliveryState
 from tracklayer.model.destination import DestinationStatus
 from tracklayer.operate.destinations import Destinations, Rotated
+from tracklayer.web.console.pages.delivery_story import tell
 
 SIGNED = {"signing": {"secret": "first_secret_0001"}}
 
@@ -152,6 +153,37 @@ async def test_whichever_way_it_is_resumed_it_waits_no_longer_for_what_the_recei
         await world.send("ord_2")
         await asyncio.sleep(10)
         assert world.network.events("/d")["ord_2"] == 1
+
+
+@in_virtual_time
+async def test_one_that_cannot_be_used_as_it_is_stored_says_why_and_delivers_what_waited_once_it_is_saved_otherwise(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d")
+        await world.destination("other")
+        await world.stored_otherwise(made, template="{{#if}")
+    async with running(tmp_path) as world:
+        await world.send("ord_1")
+        await asyncio.sleep(10)
+        assert (len(world.network.to("/other")), world.network.to("/d")) == (1, [])
+        found = of(world).get(world.workspace_id, made)
+        (warning,) = await world.service.reviews.warnings(found)
+        assert warning.startswith(
+            "it cannot be used by this version, or settings, and its deliveries wait: /template: "
+        )
+        tried = await world.service.rehearsals.test(world.workspace_id, made, None)
+        assert tried.failure is not None
+        assert tried.failure.detail.startswith("the destination cannot be used: /template: ")
+        assert world.network.to("/d") == []
+        (waiting,) = [each for each in await world.deliveries(event_id="ord_1") if each.destination_id == made]
+        assert (waiting.state, waiting.attempts) == (DeliveryState.PENDING, 0)
+        story = await tell(world.service, world.workspace_id, waiting.id)
+        assert (story.headline.title, "/template: " in story.headline.sentence) == ("d cannot be used", True)
+
+        await patched(world, made, template="{}")
+        await world.all_end()
+        assert world.network.events("/d") == {"ord_1": 1}
 
 
 @in_virtual_time

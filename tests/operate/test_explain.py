@@ -266,3 +266,55 @@ async def test_an_event_that_is_not_there_may_have_been_rejected(tmp_path: Path)
     async with running(tmp_path) as world:
         with pytest.raises(NotFound, match="/v1/rejected"):
             await world.service.explain.event(world.workspace_id, "e_1")
+
+
+@pytest.mark.parametrize(
+    "stored, step",
+    [
+        ({"template": "{{#if}"}, "platform is 'web'"),
+        ({"filter": {"platfrom": "web"}}, "it cannot be read any more: /filter/platfrom: "),
+    ],
+)
+@in_virtual_time
+async def test_a_deleted_destination_whose_configuration_is_not_valid_any_more_keeps_no_event_from_being_explained(
+    tmp_path: Path, stored: dict[str, Json], step: str
+) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", filter={"platform": "web"})
+        await world.send("ord_1", platform="web")
+        await world.all_end()
+        await world.delete(made, discard=True)
+        await world.stored_otherwise(made, **stored)
+        found = await explained(world, "ord_1")
+        assert found.reason.endswith("is delivered after 1 attempt")
+        assert any(each.reason.startswith(step) for each in found.steps), found.steps
+
+
+@in_virtual_time
+async def test_a_version_that_is_not_valid_any_more_is_named_where_an_event_met_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d", filter={"platform": "web"})
+        await world.send("ord_1", platform="web")
+        await asyncio.sleep(1)
+        await world.change(made, "d", filter={"platform": "shopify"})
+        await world.stored_otherwise(made, filter={"platfrom": "web"})
+        found = await explained(world, "ord_1")
+        assert found.reason.endswith("is delivered after 1 attempt")
+        assert [each.reason.partition(": ")[0] for each in found.steps[:3:2]] == [
+            "version 1 was in force when the event was received; by now it is 2",
+            "it cannot be read any more",
+        ]
+
+
+@in_virtual_time
+async def test_one_that_cannot_be_used_as_it_is_stored_tells_what_its_deliveries_wait_for(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        made = await world.destination("d")
+        await world.stored_otherwise(made, retry={"backoff": "soon"})
+    async with running(tmp_path) as world:
+        await world.send("ord_1")
+        found = await explained(world, "ord_1")
+        assert found.reason.endswith("is pending after 0 attempts: it waits until the destination is saved otherwise")
+        assert found.steps[0].reason.startswith(
+            "the destination cannot be used, and its deliveries wait: /retry/backoff: "
+        )

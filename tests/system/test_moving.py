@@ -14,7 +14,7 @@ from tests.forking import Forked
 from tests.harness import Api, ReceiverThread, ServerProcess, wait_until
 from tests.running import Ran, clean_environment
 from tests.traffic import Caller, event, event_ids, header, made, send_all
-from tracklayer.data_lock import hold
+from tracklayer.data_lock import hold, moved_marker
 from tracklayer.settings import load_settings
 from tracklayer.store.tables import PARTITIONED
 
@@ -140,6 +140,16 @@ def test_a_running_server_is_noticed_whatever_data_directory_is_named(tmp_path: 
         refused = run_move(file, "postgresql://h/d", data_dir=str(elsewhere))
     assert refused.status == 1
     assert f"another TrackLayer is running on {file}" in refused.err
+
+
+def test_a_password_in_the_targets_query_is_shown_nowhere(tmp_path: Path, fresh_postgres: str) -> None:
+    file = tmp_path / "tracklayer.db"
+    fill(file, 1)
+    ran = run_move(file, f"{fresh_postgres}{'&' if '?' in fresh_postgres else '?'}password=s3cret")
+    assert ran.status == 0, ran
+    told = ran.out + ran.err + moved_marker(file).read_text()
+    assert "TRACKLAYER_DATABASE_URL=postgresql://" in told
+    assert "s3cret" not in told
 
 
 @pytest.mark.timeout(180)

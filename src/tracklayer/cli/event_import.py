@@ -61,7 +61,12 @@ def import_file(
         Path | None,
         typer.Option("--resume-file", help="Where to keep how far it has come.", show_default="FILE.progress"),
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin with the first line again.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin with the first line of the same file again, mended or not.")
+    ] = False,
+    new_file: Annotated[
+        bool, typer.Option("--new-file", help="It is another file than the one that was imported under its name.")
+    ] = False,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
@@ -75,7 +80,7 @@ def import_file(
     place = resume_file or file.with_name(f"{file.name}.progress")
     failed: list[Failed] = []
     with connect(url, key) as client:
-        progress = load_progress(file, place, client.url, restart=restart)
+        progress = load_progress(file, place, client.url, restart=restart, new_file=new_file)
         if progress.done:
             typer.echo(f"tracklayer: already imported to {progress.server}; --restart to do it again", err=True)
         else:

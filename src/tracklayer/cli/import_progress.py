@@ -78,11 +78,17 @@ def digest_of(file: Path) -> str:
     return digest.hexdigest()
 
 
-def load_progress(file: Path, place: Path, server: str, *, restart: bool) -> Progress:
-    """What the progress file at `place` says of `file` and `server`. Exits where either is another one since."""
+def load_progress(file: Path, place: Path, server: str, *, restart: bool, new_file: bool) -> Progress:
+    """What the progress file at `place` says of `file` and `server`. Exits where either is another one since.
+
+    A `restart` is of the same file, which may have been mended: its lines keep their ids. Whether it was, or is a
+    `new_file` of an old name, nothing but its owner can tell.
+    """
+    if restart and new_file:
+        raise wrong_use("--restart is for the same file, --new-file for another one of its name: expected one of them")
     digest = digest_of(file)
     fresh = Progress(sha256=digest, first_sha256=digest, server=server)
-    if not place.exists():
+    if new_file or not place.exists():
         return fresh
     try:
         known = msgspec.json.decode(place.read_bytes(), type=Progress)
@@ -97,7 +103,8 @@ def load_progress(file: Path, place: Path, server: str, *, restart: bool) -> Pro
         return msgspec.structs.replace(fresh, first_sha256=known.first_sha256)
     if known.sha256 != fresh.sha256:
         raise wrong_use(
-            f"{file} was changed since its import began ({place}): say --restart to import it from its first line"
+            f"{file} was changed since its import began ({place}): say --restart where lines of it were mended, "
+            "so that what was taken is not taken again, or --new-file where it is another file of the same name"
         )
     if known.server != server:
         raise wrong_use(

@@ -140,9 +140,9 @@ class _Move:
 
     def _shown(self) -> str:
         """Where to, without a password."""
-        from sqlalchemy.engine import make_url
+        from tracklayer.startup import shown_url
 
-        return make_url(self._target).render_as_string(hide_password=True)
+        return shown_url(self._target)
 
     def _report_done(self, seconds: float) -> None:
         file = self._data_dir / "master.key"

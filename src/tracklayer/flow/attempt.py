@@ -115,6 +115,10 @@ class Attempter:
         self, destination: Destination, work: Work, secrets: Mapping[str, str], *, now: float
     ) -> Prepared | Unsendable:
         """Render, sign and stamp the next request of a delivery."""
+        if destination.unusable is not None:
+            return Unsendable(
+                failure=Failure(kind="render", detail=f"the destination cannot be used: {destination.unusable}")
+            )
         number = work.attempts + 1
         scope = _scope(destination, work, secrets, number)
         try:

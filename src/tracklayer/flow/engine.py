@@ -18,7 +18,7 @@ import structlog
 
 from tracklayer.catalog import Catalog
 from tracklayer.delivery.limits import Limit
-from tracklayer.errors import Unavailable
+from tracklayer.errors import Conflict, Unavailable
 from tracklayer.flow.attempt import Attempter, broken_off
 from tracklayer.flow.counting import Counting
 from tracklayer.flow.lane import Lane
@@ -99,6 +99,9 @@ class Engine:
         """
         self._take_over()
         self._first_tokens = None
+        if not self._queue.shared:  # the clock is this machine's own
+            await self._queue.follow_clock(now=self._clock.now())
+            self._background(self._watch_clock())
         await self.resume()
         if self._queue.shared and self._options.delivers:
             self._background(self._keep_looking())
@@ -126,6 +129,29 @@ class Engine:
                     await self._queue.let_go_of_tests(now=self._clock.now())
             except Exception as error:  # whatever it is, nothing else would look again
                 log.warning("look_failed", error=str(error), exc_info=not isinstance(error, Unavailable))
+
+    async def _watch_clock(self) -> None:
+        """What waits for a moment would wait for longer where the clock is set back."""
+        before, is_behind = self._clock.now(), False
+        while not await self._stops_within(LOOK_EVERY):
+            now = self._clock.now()
+            if now < before:
+                log.warning("clock_set_back", seconds=round(before + LOOK_EVERY - now))
+                is_behind = True
+            before = now
+            try:
+                if is_behind:
+                    await self._follow_clock()
+                    is_behind = False
+            except Exception as error:  # whatever it is, nothing else would look again
+                log.warning("clock_not_followed", error=str(error), exc_info=not isinstance(error, Unavailable))
+
+    async def _follow_clock(self) -> None:
+        """Let nothing wait for a time that the clock has come back from."""
+        await self._queue.follow_clock(now=self._clock.now())
+        for destination_id in list(self._lanes):
+            await self.end_hold(destination_id)
+        await self._look()
 
     async def _stops_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
@@ -348,6 +374,8 @@ class Engine:
 
     async def _attempt(self, lane: Lane, work: Work) -> Settlement:
         destination = lane.destination
+        if destination.unusable is not None:  # since a moment ago
+            raise Conflict(f"it cannot be used: {destination.unusable}")
         remembered = await remembered_for(destination, work.event, self._consent_now)
         now = self._clock.now()
         admission = admit(destination, work.event, now, remembered)

@@ -12,7 +12,6 @@ from tracklayer.delivery.limits import Limit, Window
 from tracklayer.errors import Unavailable
 from tracklayer.flow.pace import Pace
 from tracklayer.model.delivery import Verdict
-from tracklayer.model.destination import DestinationStatus
 from tracklayer.model.work import Work
 from tracklayer.ports import Clock
 
@@ -63,7 +62,7 @@ class Lane:
     @property
     def is_open(self) -> bool:
         """Whether live traffic may flow."""
-        return self.destination.record.status is DestinationStatus.ACTIVE and not self._retired
+        return self.destination.is_live and not self._retired
 
     @property
     def is_idle(self) -> bool:

@@ -137,7 +137,7 @@ class Destinations:
         if version is not None:
             config = await self._old_config(current, version)
             record = msgspec.structs.replace(current.record, version=version, config=config)
-            return msgspec.structs.replace(current, record=record, plan=self._plans.plan(config))
+            return msgspec.structs.replace(current, record=record, plan=self._plans.plan(config), unusable=None)
         if not patch:
             return current
         return self.drafted(workspace_id, self.merged(workspace_id, destination_id, patch), standing_id=current.id)
@@ -154,7 +154,7 @@ class Destinations:
             record = self._drafting.next_record(known, draft)
         sealed, plan = record.signing_sealed, self._plans.plan(record.config)
         secret = None if sealed is None else self._vault.open(sealed, purpose=signing_purpose(record.id))
-        return msgspec.structs.replace(known, record=record, plan=plan, signing_secret=secret)
+        return msgspec.structs.replace(known, record=record, plan=plan, signing_secret=secret, unusable=None)
 
     def planned(
         self, workspace_id: str, destination_id: str, draft: DestinationDraft, *, seen: int | None = None

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tracklayer.catalog import Catalog, Destination, compile_plan
+from tracklayer.catalog import Catalog, Destination, Plan, stored_plan
 from tracklayer.errors import NotFound
 from tracklayer.flow.engine import Engine
 from tracklayer.flow.foreseeing import Foreseeing
 from tracklayer.flow.routing import Admission, ConsentNow, admit
 from tracklayer.model.delivery import DeliveryState
-from tracklayer.model.destination import DestinationStatus
+from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.event import Event, Json, event_fields
 from tracklayer.model.moment import rfc3339
 from tracklayer.operate.audit import Audit
@@ -121,22 +121,21 @@ class Explain:
         if version is None or version.version == destination.record.version:
             return None
         record = msgspec.structs.replace(destination.record, version=version.version, config=version.config)
-        return msgspec.structs.replace(
-            destination, record=record, plan=compile_plan(version.config, self._catalog.limits)
-        )
+        plan, why = self._read(version.config)
+        return msgspec.structs.replace(destination, record=record, plan=plan, unusable=why)
 
     async def _deleted(self, ids: Iterable[str]) -> list[Destination]:
         found = [await self._configuration.destination(each) for each in sorted(ids)]
+        old = [(record, *self._read(record.config)) for record in found if record is not None]
         return [
-            Destination(
-                record=record,
-                plan=compile_plan(record.config, self._catalog.limits),
-                signing_secret=None,
-                previous_secret=None,
-            )
-            for record in found
-            if record is not None
+            Destination(record=record, plan=plan, signing_secret=None, previous_secret=None, unusable=why)
+            for record, plan, why in old
         ]
+
+    def _read(self, config: DestinationConfig) -> tuple[Plan, str | None]:
+        """The plan of an old configuration, and why its filter cannot be read any more: nothing else decides here."""
+        plan, why = stored_plan(config, self._catalog.limits)
+        return plan, why if _is_of_filter(why) else None
 
     async def verdicts(self, workspace_id: str, fields: dict[str, Json]) -> tuple[Event, list[Explanation]]:
         """What every destination would do with an event that is not stored, if it came in now; the event is canonical.
@@ -209,6 +208,9 @@ def _status_step(destination: Destination, received_at: float) -> Step:
         return Step(step="status", passed=False, reason=f"the destination was deleted at {when}")
     if destination.record.created_at > received_at:
         return Step(step="status", passed=False, reason="the destination was created after the event was received")
+    if destination.unusable is not None and not _is_of_filter(destination.unusable):
+        reason = f"the destination cannot be used, and its deliveries wait: {destination.unusable}"
+        return Step(step="status", passed=False, reason=reason)
     reasons = {
         DestinationStatus.ACTIVE: "the destination is active",
         DestinationStatus.PAUSED: "the destination is paused: its deliveries wait",
@@ -217,7 +219,13 @@ def _status_step(destination: Destination, received_at: float) -> Step:
     return Step(step="status", passed=status is DestinationStatus.ACTIVE, reason=reasons[status])
 
 
+def _is_of_filter(why: str | None) -> bool:
+    return why is not None and why.startswith("/filter")
+
+
 def _filter_steps(destination: Destination, event: Event) -> list[Step]:
+    if _is_of_filter(destination.unusable):
+        return [Step(step="filter", passed=True, reason=f"it cannot be read any more: {destination.unusable}")]
     found = destination.plan.filter.explain(event_fields(event))
     if not found:
         return [Step(step="filter", passed=True, reason="there is no filter: every event matches")]
@@ -249,6 +257,8 @@ def _waits_for(destination: Destination, delivery: StoredDelivery | None, now: f
     """What a delivery that is pending and allowed waits for."""
     if destination.record.status is DestinationStatus.PAUSED:
         return "it waits until the destination is resumed"
+    if destination.unusable is not None and not _is_of_filter(destination.unusable):
+        return "it waits until the destination is saved otherwise"
     if delivery is not None and delivery.due_at > now:
         return f"its next attempt is due at {rfc3339(delivery.due_at)}"
     limit, config = destination.plan.limit, destination.plan.config

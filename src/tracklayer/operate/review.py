@@ -107,6 +107,8 @@ class Reviews:
 
         Why a real event could not be sent quotes what is in it: without `quoting` it is only counted.
         """
+        if destination.unusable is not None:
+            return [f"it cannot be used by this version, or settings, and its deliveries wait: {destination.unusable}"]
         secrets = self._secrets(destination)
         absent = sorted(destination.plan.renderer.secrets - secrets.keys())
         found = [f"the secret {name} does not exist yet: deliveries fail until it does" for name in absent]

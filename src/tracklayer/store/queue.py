@@ -259,6 +259,16 @@ class Queue:
         rows = await self._database.read(lambda connection: connection.execute(statement).all())
         return {destination_id: at for destination_id, at in rows if at is not None}
 
+    async def follow_clock(self, *, now: float) -> None:
+        """What was put off at a time that the clock has come back from since is put off anew, from `now` on."""
+        ahead = deliveries.c.updated_at - now
+        statement = (
+            update(deliveries)
+            .where(PENDING, deliveries.c.available_at > now, deliveries.c.updated_at > now)
+            .values(due_at=deliveries.c.due_at - ahead, available_at=deliveries.c.available_at - ahead, updated_at=now)
+        )
+        await self._database.write(lambda connection: connection.execute(statement), long=True)
+
     async def revive(self, workspace_id: str, delivery_ids: Sequence[str], *, as_sent: bool, now: float) -> list[str]:
         """Make dead letters pending again, due now, with their retries given back. Answers the ids of those.
 

@@ -189,6 +189,10 @@ def _waiting(
         way = Way(f"Open {_name(destination)}", _base(delivery))
         said = "It waits, and nothing is lost: it is sent once the destination is active again."
         return Headline(kind="warning", title=f"{_name(destination)} is {kind}", sentence=said, ways=(way,))
+    if destination.unusable is not None:
+        way = Way(f"Open {_name(destination)}", _base(delivery))
+        said = f"It waits, and nothing is lost. What has to be changed: {destination.unusable}."
+        return Headline(kind="warning", title=f"{_name(destination)} cannot be used", sentence=said, ways=(way,))
     if last is None or not delivery.attempts:
         said = f"It is sent when the queue and the rate limit of {_name(destination)} let it."
         return Headline(kind="", title="Waiting for its turn", sentence=said, due_at=delivery.due_at)
