@@ -26,17 +26,18 @@ def explained(settings: Settings) -> Iterator[None]:
     except StartError:
         raise
     except Unavailable as error:  # of the store, which does not say which database it is
-        raise StartError(f"{error.detail} ({_shown(settings.database_url)})") from error
+        raise StartError(f"{error.detail} ({shown(settings.database_url)})") from error
     except TrackLayerError as error:
         raise StartError(error.detail) from error
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
-        raise StartError(f"the database {_shown(settings.database_url)} cannot be used: {reason}") from error
+        raise StartError(f"the database {shown(settings.database_url)} cannot be used: {reason}") from error
     except OSError as error:
         place = error.filename or settings.data_dir
         reason = f"{place} cannot be used: {error.strerror}; TRACKLAYER_DATA_DIR and TRACKLAYER_DATABASE_URL say where"
         raise StartError(reason) from error
 
 
-def _shown(database_url: str) -> str:
+def shown(database_url: str) -> str:
+    """A database's URL, without its password."""
     return make_url(database_url).difference_update_query(["password"]).render_as_string(hide_password=True)
