@@ -27,7 +27,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from sqlalchemy import text
+
 from tracklayer.demo.receiver import Behaviour, Receiver, Recorded
+from tracklayer.store import open_database
 
 T = TypeVar("T")
 
@@ -107,6 +110,18 @@ class ServerProcess:
     def database_file(self) -> Path:
         """The SQLite file; beside it lie its `-wal` and `-shm`."""
         return self.data_dir / "tracklayer.db"
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What its database answers, whichever that is."""
+
+        async def read() -> list[tuple[Any, ...]]:
+            database = open_database(str(self.settings.get("database_url") or f"sqlite:///{self.database_file}"))
+            try:
+                return await database.read(lambda connection: [tuple(row) for row in connection.execute(text(query))])
+            finally:
+                await database.close()
+
+        return asyncio.run(read())
 
     def start(self, *, ready: bool = True) -> None:
         """Start it, and wait until it is ready."""
