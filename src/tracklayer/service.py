@@ -66,6 +66,7 @@ from tracklayer.store.causes import Causes
 from tracklayer.store.clock import SharedClock, read_once
 from tracklayer.store.counts import Counts
 from tracklayer.store.facts import FactsReader
+from tracklayer.store.failures import Failures
 from tracklayer.store.key_checks import KeyChecks
 from tracklayer.store.listening import Listening
 from tracklayer.store.moving import refuse_half_moved
@@ -175,7 +176,9 @@ class Service:
             self.audit,
             self.clock,
         )
-        self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
+        self.people = People(
+            PeopleStore(self._database), Failures(self._database), Passwords(), self.audit, self.clock, self.ids
+        )
         self.workspaces = Workspaces(self.catalog, rules, self.audit, self.clock)
         self.maintenance = Maintenance(self._database, retention(settings), self.clock, self.metrics)
         self.storage = Storage(Volumes(self._database), self.maintenance, self.clock, settings.data_dir)
