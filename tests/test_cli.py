@@ -23,7 +23,7 @@ from tests.running import tracklayer as run
 from tracklayer import __version__
 from tracklayer.client import ApiClient, Unreachable
 from tracklayer.demo.receiver import Answer, Receiver
-from tracklayer.settings import async_database_url, settings_table
+from tracklayer.settings import settings_table
 from tracklayer.startup import shown
 from tracklayer.store.schema import MIGRATIONS
 
@@ -607,7 +607,7 @@ def test_an_empty_postgresql_database_is_named_and_stays_empty(
     settings = {"data_dir": str(tmp_path / "data"), "database_url": empty_postgres}
     ran = run(*command, **settings)
     assert ran.status == 2
-    assert ran.err.startswith(f"tracklayer: there is no TrackLayer in {shown(async_database_url(empty_postgres))}: ")
+    assert ran.err.startswith(f"tracklayer: there is no TrackLayer in {shown(empty_postgres)}: ")
     assert "TRACKLAYER_DATABASE_URL says where one is" in ran.err
     assert list(tmp_path.iterdir()) == []
     assert "at nothing yet" in run("migrate", "--check", **settings).out

@@ -296,7 +296,10 @@ class Service:
             self._vault.open(sealed, purpose=MASTER_KEY)
         except VaultError as error:
             if self._new_key_file is None:
-                raise
+                ours = "TRACKLAYER_MASTER_KEY" if self.settings.master_key else self.settings.data_dir / "master.key"
+                raise VaultError(
+                    f"{ours} is another master key than the one that this database was saved with"
+                ) from error
             self._new_key_file.unlink()  # or it would be taken for the one that is missing
             raise VaultError(
                 f"{self._new_key_file} is missing: it has the master key that this database was saved with; "
