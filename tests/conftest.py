@@ -18,6 +18,7 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 from tests import greenlets, postgres
 from tests.harness import Api, MeasuredServer, ReceiverThread, ServerProcess
 from tracklayer.store import open_database
+from tracklayer.store.schema import MIGRATIONS
 
 EXAMPLES = 40  # of a property; `make fuzz` takes many more
 
@@ -112,10 +113,10 @@ class MigratedPostgres(NamedTuple):
     template: str
 
 
-async def migrate(url: str) -> None:
-    """Give the database at `url` the newest schema."""
+async def migrate(url: str, migrations: Path = MIGRATIONS) -> None:
+    """Give the database at `url` the newest schema of that folder."""
     database = open_database(url)
-    await database.migrate()
+    await database.migrate(migrations)
     await database.close()
 
 

@@ -27,8 +27,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from sqlalchemy import text
+
 from tests.forking import Forked
 from tracklayer.demo.receiver import Behaviour, Receiver, Recorded
+from tracklayer.store import open_database
 
 T = TypeVar("T")
 
@@ -109,6 +112,18 @@ class ServerProcess:
     def database_file(self) -> Path:
         """The SQLite file; beside it lie its `-wal` and `-shm`."""
         return self.data_dir / "tracklayer.db"
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What its database answers, whichever that is."""
+
+        async def read() -> list[tuple[Any, ...]]:
+            database = open_database(str(self.settings.get("database_url") or f"sqlite:///{self.database_file}"))
+            try:
+                return await database.read(lambda connection: [tuple(row) for row in connection.execute(text(query))])
+            finally:
+                await database.close()
+
+        return asyncio.run(read())
 
     def start(self, *, ready: bool = True) -> None:
         """Start it, and wait until it is ready."""

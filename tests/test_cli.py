@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -14,13 +15,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conftest import migrate
 from tests.harness import PATIENCE
+from tests.releases import release
 from tests.running import KEY, Ran, clean_environment, running_receiver, running_server, settled
 from tests.running import tracklayer as run
 from tracklayer import __version__
 from tracklayer.client import ApiClient, Unreachable
 from tracklayer.demo.receiver import Answer, Receiver
 from tracklayer.settings import settings_table
+from tracklayer.startup import shown_url
+from tracklayer.store.schema import MIGRATIONS
 
 FILE = """\
 destinations:
@@ -488,7 +493,14 @@ def test_which_dead_letters_must_be_said_in_one_way(world: World, verb: str) -> 
     assert world.run("dead-letters", verb, "--all", "--yes").status == 0
 
 
+def install(data_dir: Path, migrations: Path = MIGRATIONS) -> None:
+    """Make a database as a server does that has not come to its first key yet."""
+    data_dir.mkdir(exist_ok=True)
+    asyncio.run(migrate(f"sqlite:///{data_dir}/tracklayer.db", migrations))
+
+
 def test_a_key_is_made_in_the_database_and_a_server_takes_it(tmp_path: Path) -> None:
+    install(tmp_path)
     made = run("keys", "create", "--name", "shop", "--scope", "events:write", "--json", data_dir=str(tmp_path))
     assert made.status == 0, made
     assert made.json["scopes"] == ["events:write"]
@@ -506,6 +518,7 @@ def test_a_key_is_made_in_the_database_and_a_server_takes_it(tmp_path: Path) -> 
 
 
 def test_a_workspace_has_its_own_keys(tmp_path: Path) -> None:
+    install(tmp_path)
     made = run(
         *("keys", "create", "--name", "n", "--scope", "admin", "--workspace", "blue", "--json"), data_dir=str(tmp_path)
     )
@@ -522,7 +535,7 @@ def test_a_workspace_has_its_own_keys(tmp_path: Path) -> None:
 
 def test_somebody_is_invited_in_the_database_and_over_the_api(tmp_path: Path) -> None:
     here = {"data_dir": str(tmp_path), "admin_key": KEY, "port": "8123"}
-    assert run("migrate", **here).status == 0
+    install(tmp_path)
     made = run("people", "invite", "Kim@example.com", **here)
     assert made.status == 0, made
     assert "For kim@example.com" in made.out
@@ -548,10 +561,10 @@ def test_somebody_is_invited_in_the_database_and_over_the_api(tmp_path: Path) ->
         ]
 
 
-def test_a_new_database_shows_its_first_admin_key_whatever_makes_it(tmp_path: Path) -> None:
+def test_a_database_without_an_admin_key_shows_its_first_one_whatever_makes_it(tmp_path: Path) -> None:
     here, there = ({"data_dir": str(tmp_path / name)} for name in "ab")
-    for each in (here, there):
-        assert run("migrate", **each).status == 0
+    for name in "ab":
+        install(tmp_path / name)
     listed = run("people", "list", "--json", **here)
     assert listed.json == []
     assert "tl_live_" in listed.err
@@ -559,23 +572,66 @@ def test_a_new_database_shows_its_first_admin_key_whatever_makes_it(tmp_path: Pa
     assert invited.json["first_admin_key"].startswith("tl_live_")
 
 
-@pytest.mark.parametrize("command", [("list",), ("invite", "kim@example.com")])
-def test_people_make_no_installation_where_there_is_none(tmp_path: Path, command: tuple[str, ...]) -> None:
-    ran = run("people", *command, data_dir=str(tmp_path / "mistyped"))
+OF_AN_INSTALLATION = [
+    ("keys", "create", "--name", "n", "--scope", "admin"),
+    ("people", "list"),
+    ("people", "invite", "kim@example.com"),
+    ("prune",),
+    ("prune", "--dry-run"),
+]
+
+
+@pytest.mark.parametrize("command", [*OF_AN_INSTALLATION, ("migrate",)])
+def test_a_mistyped_place_is_named_and_nothing_is_made_there(tmp_path: Path, command: tuple[str, ...]) -> None:
+    here = tmp_path / "data"
+    here.mkdir()
+    for settings, place, setting in (
+        ({"data_dir": f"{tmp_path}/mistyped"}, f"{tmp_path}/mistyped", "TRACKLAYER_DATA_DIR"),
+        ({"data_dir": str(here)}, f"{here}/tracklayer.db", "TRACKLAYER_DATA_DIR"),
+        (
+            {"data_dir": str(here), "database_url": f"sqlite:///{tmp_path}/mistyped.db"},
+            f"{tmp_path}/mistyped.db",
+            "TRACKLAYER_DATABASE_URL",
+        ),
+    ):
+        said = f"there is no TrackLayer in {place}: {setting} says where one is, and `tracklayer serve` makes a new one"
+        assert run(*command, **settings) == Ran(2, "", f"tracklayer: {said}\n")
+    assert list(tmp_path.iterdir()) == [here]
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", OF_AN_INSTALLATION)
+def test_an_empty_postgresql_database_is_named_and_stays_empty(
+    tmp_path: Path, empty_postgres: str, command: tuple[str, ...]
+) -> None:
+    settings = {"data_dir": str(tmp_path / "data"), "database_url": empty_postgres}
+    ran = run(*command, **settings)
     assert ran.status == 2
-    assert ran.err.startswith(f"tracklayer: there is no database {tmp_path}/mistyped/tracklayer.db: expected ")
+    assert ran.err.startswith(f"tracklayer: there is no TrackLayer in {shown_url(empty_postgres)}: ")
+    assert "TRACKLAYER_DATABASE_URL says where one is" in ran.err
     assert list(tmp_path.iterdir()) == []
+    assert "at nothing yet" in run("migrate", "--check", **settings).out
+
+
+def test_migrate_makes_the_schema_in_a_postgresql_database_that_is_empty(tmp_path: Path, empty_postgres: str) -> None:
+    settings = {"data_dir": str(tmp_path), "database_url": empty_postgres}
+    assert run("migrate", **settings) == Ran(0, "The database is up to date.\n", "")
+    made = run("keys", "create", "--name", "n", "--scope", "admin", "--json", **settings)
+    assert made.json["first_admin_key"].startswith("tl_live_")
 
 
 def test_a_scope_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    install(tmp_path)
     ran = run("keys", "create", "--name", "n", "--scope", "everything", data_dir=str(tmp_path))
     assert ran.status == 1
     assert ran.err.startswith("tracklayer: 'everything' is not a scope: expected some of events:write")
 
 
-def test_migrate_makes_the_database_and_does_nothing_the_second_time(tmp_path: Path) -> None:
+def test_migrate_brings_a_database_up_to_date_and_does_nothing_the_second_time(tmp_path: Path) -> None:
+    install(tmp_path / "data", release(tmp_path / "older", upto="0003"))
+    assert run("migrate", "--check", data_dir=str(tmp_path / "data")).status == 1
     for _ in range(2):
-        assert run("migrate", data_dir=str(tmp_path)) == Ran(0, "The database is up to date.\n", "")
-    assert (tmp_path / "tracklayer.db").exists()
-    with running_server(tmp_path):
-        assert "another TrackLayer is running" in run("migrate", "--data-dir", str(tmp_path)).err
+        assert run("migrate", data_dir=str(tmp_path / "data")) == Ran(0, "The database is up to date.\n", "")
+    assert run("migrate", "--check", data_dir=str(tmp_path / "data")).status == 0
+    with running_server(tmp_path / "data"):
+        assert "another TrackLayer is running" in run("migrate", "--data-dir", str(tmp_path / "data")).err

@@ -182,10 +182,14 @@ def test_variables_of_the_commands_are_known_and_do_not_concern_the_server(name:
     [
         ("sqlite:///t.db", "sqlite+aiosqlite:///t.db"),
         ("sqlite:////srv/t.db", "sqlite+aiosqlite:////srv/t.db"),
-        ("sqlite:///:memory:", "sqlite+aiosqlite:///:memory:"),
         ("sqlite+aiosqlite:///t.db", "sqlite+aiosqlite:///t.db"),
         ("postgresql://u:p@db:5432/t", "postgresql+asyncpg://u:p@db:5432/t"),
         ("postgres://db/t", "postgresql+asyncpg://db/t"),
+        ("postgresql://u:p%40w@db/t", "postgresql+asyncpg://u:p%40w@db/t"),
+        ("postgresql://u:p/w:?#[]@db/t", "postgresql+asyncpg://u:p/w:?#[]@db/t"),
+        ("postgresql://u@[::1]:5432/t?sslmode=require", "postgresql+asyncpg://u@[::1]:5432/t?sslmode=require"),
+        ("postgresql://db", "postgresql+asyncpg://db"),
+        ("postgresql://u@/t?host=db1:5432&host=db2:5432", "postgresql+asyncpg://u@/t?host=db1:5432&host=db2:5432"),
         ("postgresql:///t?host=/run/postgresql", "postgresql+asyncpg:///t?host=/run/postgresql"),
     ],
 )
@@ -198,6 +202,20 @@ def test_a_database_url_gets_the_asynchronous_driver(given_url: str, used: str) 
 def test_another_database_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"database|file"):
         async_database_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("sqlite:///", "sqlite:///:memory:", "sqlite:///t.db?mode=ro"),
+        *("postgresql://u:s3cret@db:54x/t", "postgresql://u:s3cret@db:99999/t", "postgresql://u:s3cret@[::1/t"),
+        *("postgresql://u:s3@cret@db/t", "postgresql://u:123@cret@db/t"),
+    ],
+)
+def test_a_database_url_that_names_no_place_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"TRACKLAYER_DATABASE_URL = \(a secret, .*expected sqlite") as refused:
+        load_settings({"TRACKLAYER_DATABASE_URL": url})
+    assert "cret@" not in str(refused.value)
 
 
 def test_without_a_database_url_the_database_lies_in_the_data_directory() -> None:

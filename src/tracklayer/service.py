@@ -66,6 +66,7 @@ from tracklayer.store.causes import Causes
 from tracklayer.store.clock import SharedClock, read_once
 from tracklayer.store.counts import Counts
 from tracklayer.store.facts import FactsReader
+from tracklayer.store.failures import Failures
 from tracklayer.store.key_checks import KeyChecks
 from tracklayer.store.listening import Listening
 from tracklayer.store.moving import refuse_half_moved
@@ -175,7 +176,9 @@ class Service:
             self.audit,
             self.clock,
         )
-        self.people = People(PeopleStore(self._database), Passwords(), self.audit, self.clock, self.ids)
+        self.people = People(
+            PeopleStore(self._database), Failures(self._database), Passwords(), self.audit, self.clock, self.ids
+        )
         self.workspaces = Workspaces(self.catalog, rules, self.audit, self.clock)
         self.maintenance = Maintenance(self._database, retention(settings), self.clock, self.metrics)
         self.storage = Storage(Volumes(self._database), self.maintenance, self.clock, settings.data_dir)
@@ -293,7 +296,10 @@ class Service:
             self._vault.open(sealed, purpose=MASTER_KEY)
         except VaultError as error:
             if self._new_key_file is None:
-                raise
+                ours = "TRACKLAYER_MASTER_KEY" if self.settings.master_key else self.settings.data_dir / "master.key"
+                raise VaultError(
+                    f"{ours} is another master key than the one that this database was saved with"
+                ) from error
             self._new_key_file.unlink()  # or it would be taken for the one that is missing
             raise VaultError(
                 f"{self._new_key_file} is missing: it has the master key that this database was saved with; "

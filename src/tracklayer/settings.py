@@ -168,6 +168,21 @@ def async_database_url(url: str) -> str:
     return f"{driver}://{rest}"
 
 
+_PLACE = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^\[\]/?]+\]|[^\[\]@:/?]*)(?::(\d{0,5}))?(?=[/?]|$)")
+
+
+def _database(text: str) -> str:
+    url = async_database_url(text)
+    _, _, rest = url.partition("://")
+    if url.startswith("sqlite"):
+        if rest in ("/", "/:memory:") or "?" in rest:
+            raise ValueError("no file that lasts, or more than a file")
+    elif (place := _PLACE.match(rest)) is None or int(place[1] or 0) > 65535:
+        # Where a password has an @, what follows it would be taken for the host, and shown.
+        raise ValueError("no place")
+    return url
+
+
 def _yes_no(text: str) -> bool:
     return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}[text.lower()]
 
@@ -189,7 +204,11 @@ _NETWORKS = Kind(
     "networks separated by commas, without host bits, such as 10.0.0.0/8, ::1/128",
     lambda networks: ", ".join(map(str, networks)),
 )
-_DATABASE = Kind(async_database_url, "sqlite:///file (three slashes, four for an absolute path) or postgresql://…")
+_DATABASE = Kind(
+    _database,
+    "sqlite:///file (three slashes, four for an absolute path), or postgresql://user:password@host:port/database "
+    "(in the password %40 stands for @)",
+)
 _MASTER_KEY = Kind(_master_key, "32 bytes in base64, such as `openssl rand -base64 32` writes")
 _ADMIN_KEY = Kind(_admin_key, "16 to 256 printable ASCII characters without spaces")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.conftest import migrate
 from tests.running import tracklayer as run
 from tracklayer.identity import made_at
 
@@ -17,10 +18,9 @@ DAY = 86_400.0
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_an_invitation_is_good_for_a_day_and_a_key_is_made_now(kind: str, tmp_path: Path, fresh_postgres: str) -> None:
-    settings: dict[str, Any] = {"data_dir": str(tmp_path)}
-    if kind == "postgresql":
-        settings["database_url"] = fresh_postgres
-    assert run("migrate", **settings).status == 0
+    url = fresh_postgres if kind == "postgresql" else f"sqlite:///{tmp_path}/tracklayer.db"
+    asyncio.run(migrate(url))
+    settings = {"data_dir": str(tmp_path), "database_url": url}
     now = time.time()
     invited = run("people", "invite", "ann@shop.example", "--json", **settings).json
     assert datetime.fromisoformat(invited["expires_at"]).timestamp() == pytest.approx(now + DAY, abs=120)

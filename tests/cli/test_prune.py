@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import migrate
+from tests.releases import release
 from tests.running import tracklayer as run
 from tests.store.test_pruning import DEAD, DELIVERED, PENDING, Made, Told, contents, store
 from tracklayer.operate.maintenance import TURN
@@ -80,6 +81,7 @@ def test_where_a_server_runs_it_says_that_the_server_does_it(filled: Path) -> No
 
 
 def test_a_database_that_is_not_migrated_is_not_touched(tmp_path: Path) -> None:
+    asyncio.run(migrate(f"sqlite:///{tmp_path}/tracklayer.db", release(tmp_path / "older", upto="0003")))
     ran = run("prune", data_dir=str(tmp_path))
     assert ran.status == 1
     assert "tracklayer migrate brings it there" in ran.err

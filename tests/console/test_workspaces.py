@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from tests.conftest import migrate
 from tests.console.client import EMAIL, Console, first_person
 from tests.harness import Api, ReceiverThread, ServerProcess
 from tests.web.expect import ok
@@ -51,7 +53,8 @@ class Two:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
-    data_dir = tmp_path_factory.mktemp("two") / "data"
+    data_dir = tmp_path_factory.mktemp("two")
+    asyncio.run(migrate(f"sqlite:///{data_dir}/tracklayer.db"))
     server = ServerProcess(data_dir)
     with ReceiverThread() as receiver:
         made = subprocess.run(

@@ -144,6 +144,16 @@ def test_a_backup_of_sqlite_that_is_restored_has_what_was_acknowledged_and_deliv
         story.is_told_by(api_of(restored))
 
 
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="sqlite3 is not installed: apt-get install sqlite3")
+def test_a_backup_of_a_mistyped_place_fails_and_makes_neither_a_database_nor_a_backup(tmp_path: Path) -> None:
+    mistyped = tmp_path / "mistyped"
+    mistyped.mkdir()
+    with pytest.raises(AssertionError, match="unable to open database file"):
+        paste("backup sqlite", DATA=str(mistyped), BACKUP=str(tmp_path / "backup"))
+    assert list(mistyped.iterdir()) == []
+    assert list((tmp_path / "backup").iterdir()) == []
+
+
 @pytest.mark.timeout(180)
 def test_a_dump_of_postgresql_that_is_restored_has_what_was_acknowledged_and_delivers_what_waited(
     tmp_path: Path, fresh_postgres: str, second_postgres: str, own_receiver: ReceiverThread

@@ -19,6 +19,7 @@ from tracklayer.model.records import AuditEntry, Person
 from tracklayer.operate.passwords import Passwords
 from tracklayer.operate.people import People
 from tracklayer.store import PeopleStore
+from tracklayer.store.failures import Failures
 
 KIM, LEE = "kim@example.com", "lee@example.com"
 PASSWORD, OTHER = "correct horse battery", "another long password"
@@ -39,10 +40,11 @@ class Crew:
         return self.world.workspace_id
 
     def with_cost(self, time_cost: int = 1) -> People:
-        """The same people after a restart, with these parameters of the hash."""
+        """The same people in another process, with these parameters of the hash."""
         hasher = PasswordHasher(time_cost=time_cost, memory_cost=8, parallelism=1)
         service = self.world.service
-        return People(self.store, Passwords(hasher), service.audit, service.clock, service.ids)
+        failures = Failures(service._database)
+        return People(self.store, failures, Passwords(hasher), service.audit, service.clock, service.ids)
 
     async def join(self, email: str = KIM) -> tuple[Person, str]:
         """Somebody with `PASSWORD`, and the token of the session in which they joined."""
@@ -240,6 +242,19 @@ async def test_signing_in_forgets_the_failures_of_the_email(tmp_path: Path) -> N
             for number in range(4):
                 await all_of_us.fail(address=f"192.0.2.{number}")
             await all_of_us.people.sign_in(KIM, PASSWORD, *BROWSER)
+
+
+@in_virtual_time
+async def test_processes_count_failures_together(tmp_path: Path) -> None:
+    async with crew(tmp_path) as all_of_us:
+        await all_of_us.join()
+        another = all_of_us.with_cost()
+        for number in range(5):
+            with pytest.raises(Unauthorized):
+                await (another, all_of_us.people)[number % 2].sign_in(KIM, OTHER, f"192.0.2.{number}", "curl")
+        for people in (another, all_of_us.people, all_of_us.with_cost()):
+            with pytest.raises(TooMany):
+                await people.sign_in(KIM, PASSWORD, *BROWSER)
 
 
 @pytest.mark.parametrize(
@@ -466,7 +481,7 @@ async def test_everything_that_people_do_is_in_the_audit(tmp_path: Path) -> None
 
 
 @in_virtual_time
-async def test_a_stranger_leaves_nothing_in_the_database_but_takes_a_transaction_all_the_same(
+async def test_a_stranger_leaves_nothing_in_the_audit_but_takes_a_transaction_all_the_same(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
     async with crew(tmp_path) as all_of_us:

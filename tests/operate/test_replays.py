@@ -194,14 +194,36 @@ async def test_a_fault_of_ours_ends_a_replay_and_leaves_the_rest_dead(
 
 
 @in_virtual_time
-async def test_a_stop_ends_a_replay_and_a_restart_knows_nothing_of_it(tmp_path: Path) -> None:
+async def test_a_stop_ends_a_replay_which_the_audit_tells_and_a_restart_knows_nothing_of_it(tmp_path: Path) -> None:
     async with dead(tmp_path, 3) as world:
+        whole = await ended(world, await start(world, DeliveryFilter(cause="500")))
         replay = await start(world, per_second=0.1)
         await asyncio.sleep(1)
     async with running(tmp_path) as world:
         assert await world.states() == {"delivered": 1, "dead": 2}
         with pytest.raises(NotFound, match=replay.id):
             now(world, replay)
+        told = await world.service.audit.page(world.workspace_id, limit=9, action="replay")
+        assert [(each.actor, each.action, each.target) for each in told] == [
+            ("TrackLayer", "replay.interrupted", replay.id),
+            (KIM, "replay.started", replay.id),
+            (KIM, "replay.started", whole.id),
+        ]
+        assert told[0].detail == {"done": 1, "total": 3}
+
+
+@in_virtual_time
+async def test_a_stop_while_the_store_is_away_ends_a_replay_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with dead(tmp_path, 3) as world:
+        replay = await start(world, per_second=0.1)
+        await asyncio.sleep(1)
+        outage = Outage(world.service.audit.record)
+        monkeypatch.setattr(world.service.audit, "record", outage)
+        await world.service.replays.stop()
+        assert now(world, replay).ended_at is not None
+        assert outage.failures == 1
 
 
 @in_virtual_time

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+import pytest
 
 from tracklayer.store import Database
 from tracklayer.store.sources import DayCount, SourceRecord, SourceStore
@@ -24,7 +27,7 @@ async def test_a_source_is_kept_replaced_and_removed(database: Database) -> None
     store = SourceStore(database)
     await store.add(SOURCE)
     other = msgspec.structs.replace(SOURCE, name="other", enabled=False, key_hash=None, sealed=b"s", settings={})
-    await store.replace(other)
+    assert await store.update(SOURCE, other)
     assert await store.all() == [other]
     await store.note_webhook("src_1", "w", 1.0)
     await store.add_counts({("src_1", 1, "accepted"): 1})
@@ -32,8 +35,25 @@ async def test_a_source_is_kept_replaced_and_removed(database: Database) -> None
     assert await store.all() == []
     assert await store.counts(["src_1"], since=0) == []
     assert not await store.came("src_1", "w")
-    await store.replace(other)
+    assert not await store.update(other, SOURCE)
     assert await store.all() == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"name": "n"}, {"enabled": False}, {"key_hash": None, "sealed": b"s"}, {"settings": {"platform": "ios"}}],
+)
+async def test_a_source_that_is_not_what_it_was_is_not_written_over(
+    database: Database, changed: dict[str, Any]
+) -> None:
+    store = SourceStore(database)
+    await store.add(SOURCE)
+    meanwhile = msgspec.structs.replace(SOURCE, **changed)
+    assert await store.update(SOURCE, meanwhile)
+    late = msgspec.structs.replace(SOURCE, hint="…late")
+    assert not await store.update(SOURCE, late)
+    assert await store.all() == [meanwhile]
+    assert await store.update(meanwhile, late)
 
 
 async def test_counts_add_up_by_day(database: Database) -> None:

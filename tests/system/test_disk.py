@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Answer, Api, ReceiverThread, ServerProcess, wait_until
+from tests.harness import PATIENCE, Answer, Api, ReceiverThread, ServerProcess, wait_until
 from tests.traffic import Caller, Callers, delivery_ids, depth, event, made, send_all, wait_until_arrived
 from tracklayer.demo import receiver as receivers
 
@@ -80,17 +80,34 @@ def test_a_disk_that_takes_no_more_answers_503_and_recovers_by_itself(tmp_path: 
 def test_a_full_disk_answers_503_and_recovers_by_itself(tmp_path: Path, receiver: ReceiverThread) -> None:
     with small_disk(tmp_path / "disk") as disk:
         filler = disk / "filler"
-
-        def fill() -> None:
-            with filler.open("wb", buffering=0) as file:
-                try:
-                    while file.write(bytes(4096)):
-                        pass
-                except OSError:  # it is full
-                    return
-
         with ServerProcess(disk / "data", log_level="error", stop_timeout="2s") as server:
-            check(server, receiver, "/disk/full", fill, filler.unlink)
+            check(server, receiver, "/disk/full", lambda: fill(filler), filler.unlink)
+
+
+def fill(file: Path) -> None:
+    """Write to a file until its disk is full."""
+    with file.open("wb", buffering=0) as opened:
+        try:
+            while opened.write(bytes(4096)):
+                pass
+        except OSError:  # it is full
+            return
+
+
+@linux
+def test_a_start_on_a_full_disk_ends_with_a_sentence_that_says_so_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk, ServerProcess(disk / "data", log_level="error") as server:
+        server.stop()
+        fill(disk / "filler")
+        server.start(ready=False)
+        assert server.process is not None
+        assert server.process.wait(PATIENCE) == 1
+        line = server.log_text().splitlines()[-1]
+        assert line.startswith("tracklayer: the database cannot do this now: ")
+        assert line.endswith(f"(sqlite:///{disk}/data/tracklayer.db: 0 bytes are free on its disk)")
+        assert "Traceback" not in server.log_text()
+        (disk / "filler").unlink()
+        server.start()
 
 
 @linux

@@ -1,4 +1,4 @@
-"""How commands reach the database of this machine, where no server is running."""
+"""How commands reach the database of this machine, where no server is running, and that they make none themselves."""
 
 from __future__ import annotations
 
@@ -23,18 +23,37 @@ WorkspaceName = Annotated[
 async def opened(settings: Settings) -> AsyncIterator[tuple[Service, str | None]]:
     """A service that does not deliver, and the first admin key where the database is new.
 
-    Raises `StartError`, also where a server is using the data directory.
+    Exits where there is no installation. Raises `StartError`, also where a server is using the data directory.
     """
     from tracklayer.service import Service
     from tracklayer.startup import explained
 
     with explained(settings):
+        await must_be_installed(settings)
         service = Service(settings)
         try:
             with _lock(settings):
                 yield service, await service.prepare()
         finally:
             await service.close()
+
+
+async def must_be_installed(settings: Settings) -> None:
+    """Exit where the settings name a place that no server has begun to use: it is mistyped, and nothing is made there.
+
+    Raises `Unavailable`.
+    """
+    from tracklayer.data_lock import sqlite_file
+    from tracklayer.startup import shown_url
+    from tracklayer.store.opening import schema_of
+
+    file = sqlite_file(settings.database_url)
+    if file is not None and not settings.data_dir.is_dir():
+        raise _not_installed(settings.data_dir.absolute(), "TRACKLAYER_DATA_DIR")
+    if (await schema_of(settings.database_url)).found is None:
+        is_default = settings.database_url == Settings(data_dir=settings.data_dir).database_url
+        place = shown_url(settings.database_url) if file is None else file.absolute()
+        raise _not_installed(place, "TRACKLAYER_DATA_DIR" if is_default else "TRACKLAYER_DATABASE_URL")
 
 
 def refuse_workspace(workspace: str | None) -> None:
@@ -47,6 +66,12 @@ def show_first_key(key: str | None, *, aside: bool = False) -> None:
     """Say the admin key of a database that is new; `aside` on standard error, where the output is for programs."""
     if key:
         typer.echo(f"The database is new. Its first admin key, shown this once:\n\n  {key}\n", err=aside)
+
+
+def _not_installed(place: object, setting: str) -> typer.Exit:
+    return wrong_use(
+        f"there is no TrackLayer in {place}: {setting} says where one is, and `tracklayer serve` makes a new one"
+    )
 
 
 def _lock(settings: Settings) -> ExitStack:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tracklayer.cli.database import must_be_installed
 from tracklayer.cli.moving import migrate_database
 from tracklayer.settings import Entry, Settings, load_settings, settings_table
 
@@ -44,6 +45,7 @@ def _serve(settings: Settings) -> None:
 def _migrate(settings: Settings, *, check: bool) -> None:
     """Bring the database's schema up to date. `serve` does so itself when it starts.
 
+    It makes the schema in a PostgreSQL database that is still empty, but no SQLite file where there is none.
     With --check: 0 where the schema is up to date, 1 where migrations are pending, 2 where it is too new for this code.
     """
     import asyncio
@@ -61,6 +63,8 @@ def _migrate(settings: Settings, *, check: bool) -> None:
     with explained(settings):
         if check:
             raise typer.Exit(asyncio.run(_check(settings.database_url)))
+        if not _is_shared(settings):  # an empty PostgreSQL database was made on purpose, a file is only mistyped
+            asyncio.run(must_be_installed(settings))
         with _alone(settings):
             asyncio.run(migrate())
     typer.echo("The database is up to date.")
@@ -68,14 +72,15 @@ def _migrate(settings: Settings, *, check: bool) -> None:
 
 def _alone(settings: Settings) -> AbstractContextManager[object]:
     """On SQLite no server may be running; on a shared database they go on with their work meanwhile."""
-    from sqlalchemy.engine import make_url
-
     from tracklayer.data_lock import hold
 
-    if make_url(settings.database_url).get_backend_name() != "sqlite":
-        return nullcontext()
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return hold(settings)
+    return nullcontext() if _is_shared(settings) else hold(settings)
+
+
+def _is_shared(settings: Settings) -> bool:
+    from tracklayer.data_lock import sqlite_file
+
+    return sqlite_file(settings.database_url) is None
 
 
 async def _check(database_url: str) -> int:

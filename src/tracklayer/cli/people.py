@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tracklayer.cli.connection import AsJson, Key, Url, connect, local_url, wrong_use
+from tracklayer.cli.connection import AsJson, Key, Url, connect, local_url
 from tracklayer.cli.database import WorkspaceName, opened, refuse_workspace, show_first_key
 from tracklayer.cli.output import write_json, write_table
 from tracklayer.settings import Settings, load_settings
@@ -33,7 +33,7 @@ def invite(
         with connect(url, key) as client:
             made: dict[str, Any] = client.post("/v1/people/invitations", {"email": email})
     else:
-        made = asyncio.run(_invite_here(_installed(), email, workspace))
+        made = asyncio.run(_invite_here(load_settings(os.environ), email, workspace))
     if as_json:
         write_json(made)
         return
@@ -55,27 +55,13 @@ def list_all(
         with connect(url, key) as client:
             rows, first = list(client.rows("/v1/people")), None
     else:
-        rows, first = asyncio.run(_list_here(_installed()))
+        rows, first = asyncio.run(_list_here(load_settings(os.environ)))
     show_first_key(first, aside=as_json)
     if as_json:
         write_json(rows)
         return
     cells = [(row["id"], row["email"], row["created_at"]) for row in rows]
     write_table(["id", "e-mail", "joined"], cells, empty="There is nobody yet: tracklayer people invite EMAIL")
-
-
-def _installed() -> Settings:
-    """The settings. Exits where they name an SQLite file that is not there: it is mistyped, or there are no people."""
-    from tracklayer.data_lock import sqlite_file
-
-    settings = load_settings(os.environ)
-    file = sqlite_file(settings.database_url)
-    if file is not None and not file.exists():
-        raise wrong_use(
-            f"there is no database {file}: expected one that a server made, where TRACKLAYER_DATA_DIR or "
-            "TRACKLAYER_DATABASE_URL says"
-        )
-    return settings
 
 
 async def _invite_here(settings: Settings, email: str, workspace: str | None) -> dict[str, Any]:

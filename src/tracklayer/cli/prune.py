@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracklayer.cli.connection import AsJson
+from tracklayer.cli.database import must_be_installed
 from tracklayer.cli.output import write_json, write_table
 from tracklayer.errors import Conflict
 from tracklayer.settings import MIB, Settings, load_settings
@@ -31,8 +32,10 @@ def prune(
     from tracklayer.startup import explained
 
     settings = load_settings(os.environ)
-    with explained(settings), _alone(settings), _bars(dry_run=dry_run) as report:
-        pruned = asyncio.run(_prune(settings, dry_run=dry_run, report=report))
+    with explained(settings):
+        asyncio.run(must_be_installed(settings))
+        with _alone(settings), _bars(dry_run=dry_run) as report:
+            pruned = asyncio.run(_prune(settings, dry_run=dry_run, report=report))
     if as_json:
         write_json({"dry_run": dry_run, "rows": dict(pruned.rows), "bytes": pruned.bytes})
         return
@@ -72,7 +75,6 @@ def _alone(settings: Settings) -> Iterator[None]:
     if not settings.database_url.startswith("sqlite"):
         yield
         return
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         lock = hold(settings)
     except Conflict as error:

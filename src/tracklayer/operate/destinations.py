@@ -17,6 +17,7 @@ from tracklayer.model.destination import DestinationConfig, DestinationStatus
 from tracklayer.model.event import Json
 from tracklayer.model.moment import rfc3339
 from tracklayer.model.records import DestinationRecord, Suppression, VersionRecord
+from tracklayer.operate.agreeing import until_it_holds
 from tracklayer.operate.audit import Audit
 from tracklayer.operate.draft import (
     Change,
@@ -34,7 +35,6 @@ from tracklayer.ports import Clock
 from tracklayer.store import Configuration, Queue
 from tracklayer.vault import Vault
 
-TRIES = 20  # to change a destination that others change at the same moment
 UNSAVED_ID = "dst_unsaved"
 """Stands for the id of a destination that is not saved yet."""
 
@@ -362,7 +362,8 @@ class Destinations:
         Where somebody else changes it meanwhile, it is made anew of what that one has made: neither change is lost.
         What a resume ends, it ends first: where that fails, the destination is still paused, and can be resumed again.
         """
-        for _ in range(TRIES):
+
+        async def tried() -> tuple[Destination, Destination] | None:
             before = self.get(workspace_id, destination_id)
             _expect(before, seen)
             change = await make(before)
@@ -372,13 +373,15 @@ class Destinations:
             version = None
             if record.version != before.record.version:
                 version = _version(record, author, change.note)
-            if await self._configuration.update_destination(before.record, record, version, idle=idle):
-                after = await self._taken_over(record)
-                if change.verb is not None:
-                    await self._record(record, author, change.verb, change.detail)
-                return before, after
-            await self._reload(workspace_id)
-        raise Conflict(f"destination {destination_id} is being changed by others; try again", code="busy")
+            if not await self._configuration.update_destination(before.record, record, version, idle=idle):
+                await self._reload(workspace_id)
+                return None
+            after = await self._taken_over(record)
+            if change.verb is not None:
+                await self._record(record, author, change.verb, change.detail)
+            return before, after
+
+        return await until_it_holds(tried, f"destination {destination_id}")
 
     async def _old_config(self, current: Destination, number: int) -> DestinationConfig:
         """The configuration of a version; its signing secret is the one of today, which must do for it."""

@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import math
 import re
 import secrets
 
 import msgspec
 import structlog
 
-from tracklayer.errors import Conflict, Invalid, NotFound, TooMany, Unauthorized, Unavailable, at
+from tracklayer.errors import Conflict, Invalid, NotFound, Unauthorized, Unavailable, at
 from tracklayer.identity import IdFactory
 from tracklayer.model.event import Json
 from tracklayer.model.records import Invitation, Person, Session
 from tracklayer.operate.audit import Audit
-from tracklayer.operate.failure_limit import FailureLimit
 from tracklayer.operate.passwords import Passwords
 from tracklayer.ports import Clock
 from tracklayer.store import PeopleStore
+from tracklayer.store.failures import Failures
 
 INVITATION = 86_400.0  # seconds for which a link is good
 IDLE = 7 * 86_400.0  # seconds without a request after which a session ends
 ABSOLUTE = 30 * 86_400.0  # seconds after which it ends in any case
 SEEN_EVERY = 60.0  # seconds between two writes of when a session was seen
-WINDOW = 900.0  # seconds in which failed tries to sign in are counted
-FAILURES_OF_EMAIL, FAILURES_OF_ADDRESS = 5, 20
+FAILURES_OF_EMAIL, FAILURES_OF_ADDRESS = 5, 20  # to sign in, within a quarter of an hour
 SETUP = "first run"  # the author of the link that a server prints while there is nobody
 
 _LONGEST_EMAIL = 320  # characters that are looked at; more are kept nowhere, also not to count failures by
@@ -42,14 +40,21 @@ log = structlog.get_logger("tracklayer.people")
 class People:
     """The people of every workspace. `address` and `user_agent` are of the browser, for people to know it again."""
 
-    def __init__(self, store: PeopleStore, passwords: Passwords, audit: Audit, clock: Clock, ids: IdFactory) -> None:
+    def __init__(
+        self,
+        store: PeopleStore,
+        failures: Failures,
+        passwords: Passwords,
+        audit: Audit,
+        clock: Clock,
+        ids: IdFactory,
+    ) -> None:
         self._store = store
+        self._failures = failures
         self._passwords = passwords
         self._audit = audit
         self._clock = clock
         self._ids = ids
-        self._by_email = FailureLimit(FAILURES_OF_EMAIL, WINDOW)
-        self._by_address = FailureLimit(FAILURES_OF_ADDRESS, WINDOW)
 
     async def all(self, workspace_id: str) -> list[Person]:
         """The people of a workspace, oldest first."""
@@ -116,15 +121,15 @@ class People:
         Raises `Unauthorized`, after the same time whether the e-mail is known or not, and `TooMany` after
         5 failures with an e-mail, or 20 from an address, within 15 minutes.
         """
-        name, block = _plain(email), _block(address)
+        name, block, began = _plain(email), _block(address), self._clock.now()
         person = await self._store.person_of(name)
-        self._begin(name, block)
+        await self._failures.begin({_of_email(name): FAILURES_OF_EMAIL, block: FAILURES_OF_ADDRESS}, began)
         fits = await self._passwords.fits(password, person.password_hash if person else None)
         if person is None or not fits:
             await self._failed(person, address, user_agent)
             raise Unauthorized("no person has this e-mail and this password", code="wrong_credentials")
-        self._by_email.clear(name)
-        self._by_address.remove(block)
+        await self._failures.forget(_of_email(name))
+        await self._failures.take_back(block, began)
         if self._passwords.is_outdated(person.password_hash):
             await self._store.rehash(person.id, person.password_hash, await self._passwords.hash(password))
         token, session = self._new_session(person, address, user_agent)
@@ -170,10 +175,10 @@ class People:
         Raises `Invalid` with the pointer /old or /new, and `TooMany` as `sign_in` does.
         """
         person = await self._person(person_id)
-        self._begin(person.email)
+        await self._failures.begin({_of_email(person.email): FAILURES_OF_EMAIL}, self._clock.now())
         if not await self._passwords.fits(old, person.password_hash):
             raise Invalid("this is not your password of today", code="wrong_password", pointer="/old")
-        self._by_email.clear(person.email)
+        await self._failures.forget(_of_email(person.email))
         with at("new"):
             password_hash = await self._passwords.hash(new)
         await self._store.set_password(person_id, password_hash, keep=None if token is None else _digest(token))
@@ -190,22 +195,6 @@ class People:
             await self._store.write_nothing()
         else:
             await self._record(person, "sign_in_failed", {"address": address[:100], "user_agent": user_agent[:300]})
-
-    def _begin(self, email: str, block: str | None = None) -> None:
-        """Count a try as failed until it turns out otherwise. Raises `TooMany`."""
-        now = self._clock.now()
-        wait = self._by_email.wait(email, now)
-        if block is not None:
-            wait = max(wait, self._by_address.wait(block, now))
-        if wait > 0:
-            raise TooMany(
-                f"too many failed tries: try again in {math.ceil(wait / 60)} min",
-                code="too_many_failures",
-                retry_after=math.ceil(wait),
-            )
-        self._by_email.add(email, now)
-        if block is not None:
-            self._by_address.add(block, now)
 
     def _new_invitation(self, workspace_id: str, email: str | None, author: str) -> tuple[str, Invitation]:
         token, now = secrets.token_urlsafe(32), self._clock.now()
@@ -271,8 +260,13 @@ def _taken(email: str) -> Invalid:
     return Invalid(f"{email} belongs to somebody already", code="email_taken", pointer="/email")
 
 
+def _of_email(email: str) -> str:
+    """What the failures of an e-mail are counted by, beside those of addresses."""
+    return f"e-mail {email}"
+
+
 def _block(address: str) -> str:
-    """What one person may have addresses of: for IPv6, a /64."""
+    """What the failures of a browser are counted by: what one person may have addresses of; for IPv6, a /64."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

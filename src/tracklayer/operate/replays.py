@@ -1,7 +1,8 @@
 """Replays in the background: many dead letters revived oldest first, at a pace that the receiver can bear.
 
-A replay is kept in memory only. A stop or a crash ends it, and what was not revived by then is a dead letter as before:
-nothing is lost, and the same filter finds the rest. What was revived is a pending delivery like any other.
+A replay is kept in memory only. A stop (which the audit tells) or a crash ends it, and what was not revived by then is
+a dead letter as before: nothing is lost, and the same filter finds the rest. What was revived is a pending delivery
+like any other.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import structlog
 from tracklayer.errors import Conflict, Invalid, NotFound, Unavailable
 from tracklayer.identity import IdFactory
 from tracklayer.model.event import Json
-from tracklayer.operate.audit import Audit
+from tracklayer.operate.audit import SYSTEM, Audit
 from tracklayer.operate.dead_letters import DeadLetters, Mode, filter_detail, of_the_dead
 from tracklayer.ports import Clock
 from tracklayer.store import History
@@ -50,6 +51,7 @@ class _Run:
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
         self.cancelled = False
+        self.complete = False  # nothing was left
         self.stopping = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
@@ -118,8 +120,14 @@ class Replays:
         return run.replay
 
     async def stop(self) -> None:
-        """End every replay where it stands; what is left stays dead."""
-        await asyncio.gather(*(run.stop() for run in self._runs.values()))
+        """End every replay where it stands; what is left stays dead, which the audit tells."""
+        running = [run for run in self._runs.values() if run.replay.ended_at is None]
+        await asyncio.gather(*(run.stop() for run in running))
+        for replay in (run.replay for run in running if not run.complete):
+            try:
+                await self._record(replay, "interrupted", SYSTEM, {"done": replay.done, "total": replay.total})
+            except Unavailable as error:
+                log.warning("interruption_not_recorded", replay_id=replay.id, error=error.detail)
 
     def _find(self, workspace_id: str, replay_id: str) -> _Run:
         run = self._runs.get(replay_id)
@@ -137,12 +145,11 @@ class Replays:
             raise Conflict(f"{KEPT} replays are running: wait for one or cancel it", code="too_many_replays")
 
     async def _run(self, run: _Run) -> None:
-        complete = False
         try:
-            complete = await self._revive_all(run)
+            run.complete = await self._revive_all(run)
         except Exception:  # our own fault, whatever it is: the rest stays dead, and the replay shows that it ended
             log.exception("replay_failed", replay_id=run.replay.id)
-        replay = run.replay
+        replay, complete = run.replay, run.complete
         run.replay = msgspec.structs.replace(
             replay,
             ended_at=self._clock.now(),

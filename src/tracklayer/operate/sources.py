@@ -5,9 +5,10 @@ Of a write key only the SHA-256 is kept; a shared secret, with which the sender 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, get_args
 
 import msgspec
@@ -17,6 +18,7 @@ from tracklayer.delivery.sign import hint
 from tracklayer.errors import Conflict, Invalid, NotFound, at
 from tracklayer.identity import IdFactory
 from tracklayer.model.event import Json, encode_json
+from tracklayer.operate.agreeing import until_it_holds
 from tracklayer.operate.audit import Audit
 from tracklayer.operate.names import checked_name
 from tracklayer.operate.source_counting import DAY, SourceCounting
@@ -68,12 +70,14 @@ class Sources:
         self._ids = ids
         self._sources: dict[str, Source] = {}
         self._by_key: dict[str, Source] = {}
+        self._loading = asyncio.Lock()  # or an older view of the store could replace a newer one
 
     async def load(self) -> None:
         """Read all of them."""
-        sources = [self._open(record) for record in await self._store.all()]
-        self._sources = {source.id: source for source in sources}
-        self._by_key = {source.record.key_hash: source for source in sources if source.record.key_hash}
+        async with self._loading:
+            sources = [self._open(record) for record in await self._store.all()]
+            self._sources = {source.id: source for source in sources}
+            self._by_key = {source.record.key_hash: source for source in sources if source.record.key_hash}
 
     def by_key(self, key: str) -> Source | None:
         """The source of a write key: looked up by hash, so how long it takes says nothing of the keys there are."""
@@ -153,10 +157,10 @@ class Sources:
         if not await self._store.add(record):
             said = "this form was sent already, and made its source: no other one was made"
             raise Conflict(said, code="made_already")
-        self._put(record)
+        await self.load()
         detail: dict[str, Json] = {"name": record.name, "type": kind}
         await self._audit.record(workspace_id, actor=author, action="source.created", target=record.id, detail=detail)
-        return self._sources[source_id], None if given else key
+        return self._open(record), None if given else key
 
     async def change(
         self,
@@ -169,27 +173,29 @@ class Sources:
         author: str,
     ) -> Source:
         """Change what is given. `settings` are replaced as a whole; a secret is changed by `rotate`."""
-        record = self.get(workspace_id, source_id).record
-        changed: dict[str, Any] = {}
+        given: dict[str, Any] = {}
         if name is not None:
-            changed["name"] = checked_name(name)
+            given["name"] = checked_name(name)
         if enabled is not None:
-            changed["enabled"] = enabled
+            given["enabled"] = enabled
         if settings is not None:
             if "secret" in settings:
                 raise Invalid(
                     "the secret is changed by POST …/rotate-key", code="unknown_field", pointer="/settings/secret"
                 )
-            changed["settings"] = _checked_settings(record.type, settings)
-        changed = {field: value for field, value in changed.items() if value != getattr(record, field)}
+            given["settings"] = _checked_settings(self.get(workspace_id, source_id).record.type, settings)
+
+        def make(record: SourceRecord) -> dict[str, Any]:
+            return {field: value for field, value in given.items() if value != getattr(record, field)}
+
+        before, after, changed = await self._change(workspace_id, source_id, make)
         if changed:
-            await self._replace(msgspec.structs.replace(record, **changed, updated_at=self._clock.now()))
             action = "source.changed"
             if changed.keys() == {"enabled"}:
                 action = "source.enabled" if enabled else "source.disabled"
-            detail: dict[str, Json] = {"name": record.name, "fields": sorted(changed)}
+            detail: dict[str, Json] = {"name": before.name, "fields": sorted(changed)}
             await self._audit.record(workspace_id, actor=author, action=action, target=source_id, detail=detail)
-        return self.get(workspace_id, source_id)
+        return after
 
     async def rotate(
         self, workspace_id: str, source_id: str, *, secret: str | None = None, seen: str | None = None, author: str
@@ -198,44 +204,54 @@ class Sources:
 
         `seen` is the hint of the one that the caller means to replace: `Conflict` where another one holds by now.
         """
-        record = self.get(workspace_id, source_id).record
-        if seen is not None and seen != record.hint:
-            raise Conflict("it was replaced meanwhile, and so was not replaced again", code="secret_changed")
-        if secret is not None and record.type == "segment":
-            raise Invalid("a segment source has a write key, made here", code="unknown_field", pointer="/secret")
-        if secret is not None:
-            _check_secret(secret, "/secret")
-        key = secret or _new_key(record.type)
-        kept = self._kept(record.type, source_id, key)
-        await self._replace(msgspec.structs.replace(record, **kept, updated_at=self._clock.now()))
-        detail: dict[str, Json] = {"name": record.name}
+        key = ""
+
+        def make(record: SourceRecord) -> dict[str, Any]:
+            nonlocal key
+            if seen is not None and seen != record.hint:
+                raise Conflict("it was replaced meanwhile, and so was not replaced again", code="secret_changed")
+            if secret is not None and record.type == "segment":
+                raise Invalid("a segment source has a write key, made here", code="unknown_field", pointer="/secret")
+            if secret is not None:
+                _check_secret(secret, "/secret")
+            key = secret or _new_key(record.type)
+            return self._kept(record.type, source_id, key)
+
+        before, after, _ = await self._change(workspace_id, source_id, make)
+        detail: dict[str, Json] = {"name": before.name}
         await self._audit.record(
             workspace_id, actor=author, action="source.key_rotated", target=source_id, detail=detail
         )
-        return self.get(workspace_id, source_id), None if secret else key
+        return after, None if secret else key
 
     async def remove(self, workspace_id: str, source_id: str, *, author: str) -> None:
         """Forget a source at once; the events that it sent stay, and what was rejected."""
         record = self.get(workspace_id, source_id).record
         await self._store.remove(source_id)
-        gone = self._sources.pop(source_id, None)
-        if gone is not None:
-            self._by_key.pop(gone.record.key_hash or "", None)
+        await self.load()
         self._counting.forget(source_id)
         detail: dict[str, Json] = {"name": record.name, "type": record.type}
         await self._audit.record(workspace_id, actor=author, action="source.removed", target=source_id, detail=detail)
 
-    async def _replace(self, record: SourceRecord) -> None:
-        await self._store.replace(record)
-        known = self._sources.get(record.id)
-        if known is not None:  # else it was removed meanwhile
-            self._by_key.pop(known.record.key_hash or "", None)
-            self._put(record)
+    async def _change(
+        self, workspace_id: str, source_id: str, make: Callable[[SourceRecord], dict[str, Any]]
+    ) -> tuple[SourceRecord, Source, dict[str, Any]]:
+        """Write the fields that `make` makes of a source, if any; answers what it was, what it is, and the fields.
 
-    def _put(self, record: SourceRecord) -> None:
-        source = self._sources[record.id] = self._open(record)
-        if record.key_hash:
-            self._by_key[record.key_hash] = source
+        Where somebody else changes it meanwhile, they are made anew of what that one has made: neither change is lost.
+        """
+
+        async def tried() -> tuple[SourceRecord, Source, dict[str, Any]] | None:
+            before = self.get(workspace_id, source_id)
+            fields = make(before.record)
+            if not fields:
+                return before.record, before, fields
+            after = msgspec.structs.replace(before.record, **fields, updated_at=self._clock.now())
+            holds = await self._store.update(before.record, after)
+            await self.load()
+            return (before.record, self._open(after), fields) if holds else None
+
+        return await until_it_holds(tried, f"source {source_id}")
 
     def _open(self, record: SourceRecord) -> Source:
         sealed = record.sealed

@@ -6,7 +6,7 @@
 - `rules`: what a workspace decides about its events
 - `history`: reading events, deliveries and attempts back
 - `retention`: what may go for its age; `pruning`: removing it; `partitions`: days, on PostgreSQL; `volume`: how much
-- `people`: people, sessions, invitations; `audit`: who changed what
+- `people`: people, sessions, invitations; `failures`: to sign in; `audit`: who changed what
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, delete, exists, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, exists, insert, select
 
 from tracklayer.errors import Conflict
 from tracklayer.model.destination import DestinationConfig, DestinationStatus
@@ -25,6 +25,7 @@ from tracklayer.store.tables import (
     suppressions,
     workspaces,
 )
+from tracklayer.store.unchanged import update_unchanged
 
 _CONFIG = msgspec.json.Decoder(DestinationConfig, float_hook=Decimal)
 
@@ -139,11 +140,9 @@ class Configuration:
                 "changed there only",
                 code="saved_by_newer_version",
             )
-        columns = destinations.c
-        stands = [columns[name].is_not_distinct_from(value) for name, value in _destination_row(before).items()]
+        statement = update_unchanged(destinations, _destination_row(before), _destination_row(after))
         if idle:
-            stands.append(~exists().where(deliveries.c.destination_id == before.id, PENDING))
-        statement = update(destinations).where(*stands).values(_destination_row(after))
+            statement = statement.where(~exists().where(deliveries.c.destination_id == before.id, PENDING))
 
         def work(connection: Connection) -> bool:
             if connection.execute(statement).rowcount != 1:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from tracklayer.errors import Unavailable
 from tracklayer.store.clock import NOW, SharedClock
-from tracklayer.store.postgresql import CHANNEL, CONNECTING, arguments_of
+from tracklayer.store.postgresql import CHANNEL, CONNECTING, arguments_of, said
 
 CHECK_EVERY = 5.0  # seconds between looks whether the connection lives, which also reads the clock
 ANSWER = 3.0  # seconds that such a look may take
@@ -47,7 +47,7 @@ class Listening:
         try:
             connection = await self._connect()
         except _LOST as error:
-            raise Unavailable(f"the database cannot be listened to: {error}") from error
+            raise Unavailable(f"the database cannot be reached: {said(error)}") from error
         self._running = asyncio.create_task(self._run(connection))
 
     async def stop(self) -> None:
@@ -125,4 +125,4 @@ _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Interna
 
 def _warn(what: str, error: Exception) -> None:
     ours = not isinstance(error, (*_LOST, Unavailable))
-    log.warning(what, error=str(error) or type(error).__name__, exc_info=ours)
+    log.warning(what, error=said(error), exc_info=ours)

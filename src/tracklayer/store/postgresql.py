@@ -45,11 +45,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from tracklayer.errors import Unavailable
+from tracklayer.errors import Conflict, Unavailable
 from tracklayer.store.array_text import ArrayText, array
 from tracklayer.store.database import Core, Database, Statement, Work
 from tracklayer.store.schema import MIGRATIONS, upgrade
 
+OLDEST = (15,)  # version of PostgreSQL that this is made for
 CONNECTIONS = 8  # of one process, at most, beside the one that listens
 CONNECTING = 5.0  # seconds to make a connection
 COMMAND = 15.0  # seconds that one statement may take; a host that is gone is noticed that late
@@ -259,6 +260,10 @@ class PostgresDatabase(Database):
         """
 
         def work(connection: Connection) -> None:
+            version = connection.dialect.server_version_info or ()
+            if version < OLDEST:
+                found, wanted = (".".join(map(str, each)) for each in (version, OLDEST))
+                raise Conflict(f"PostgreSQL {found} is too old: expected {wanted} or newer", code="old_postgresql")
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
             connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT * 1000:.0f}ms'"))
             upgrade(connection, migrations)
@@ -430,11 +435,15 @@ def _raise(error: Exception, *, in_doubt: bool = False) -> NoReturn:
     state = _sqlstate(error)
     if state is not None and state.startswith(_OURS):
         raise error
-    reason = getattr(error, "orig", None) or error
-    said = str(reason).partition("\n")[0] or type(reason).__name__
-    unavailable = Unavailable(f"the database cannot do this now: {said}")
+    unavailable = Unavailable(f"the database cannot do this now: {said(getattr(error, 'orig', None) or error)}")
     unavailable.in_doubt = in_doubt
     raise unavailable from error
+
+
+def said(error: Exception) -> str:
+    """What an error says, in a line: many say nothing, some have hints and numbers."""
+    text_ = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return text_ or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

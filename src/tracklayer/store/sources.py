@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select
 
 from tracklayer.model.event import Json, decode_json, encode_json
 from tracklayer.store.database import Database
 from tracklayer.store.tables import source_counts, sources, webhook_ids
+from tracklayer.store.unchanged import update_unchanged
 
 SourceType: TypeAlias = Literal["segment", "segment_webhook", "shopify"]
 Status: TypeAlias = Literal["accepted", "duplicate", "rejected"]
@@ -67,10 +68,10 @@ class SourceStore:
         adding = self._database.insert(sources).values(_row(record)).on_conflict_do_nothing(index_elements=["id"])
         return await self._database.write(lambda connection: connection.execute(adding).rowcount == 1)
 
-    async def replace(self, record: SourceRecord) -> None:
-        """Store a source anew; does nothing where it was removed meanwhile."""
-        statement = update(sources).where(sources.c.id == record.id).values(_row(record))
-        await self._database.write(lambda connection: connection.execute(statement))
+    async def update(self, before: SourceRecord, after: SourceRecord) -> bool:
+        """Write what becomes of `before`; False where it is not as `before` says any more: nothing is written then."""
+        statement = update_unchanged(sources, _row(before), _row(after))
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount == 1)
 
     async def remove(self, source_id: str) -> None:
         """Forget a source with its counts and webhook ids. What it sent in vain stays."""

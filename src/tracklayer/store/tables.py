@@ -128,6 +128,14 @@ sessions = Table(
     Column("user_agent", String, nullable=False),
 )
 
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("key", String, primary_key=True),  # SHA-256 of an e-mail or an address, of strangers too
+    Column("times", LargeBinary, nullable=False),  # JSON: when it failed, oldest first
+    Column("until", Double, nullable=False, index=True),  # when none of them counts any more
+)
+
 invitations = Table(
     "invitations",
     metadata,
