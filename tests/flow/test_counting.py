@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from tests.virtual_time import in_virtual_time
 from tests.world import Outage, World, failure, running, status
+from tracklayer.flow import engine
 from tracklayer.flow.counting import EVERY, LARGEST, PRUNE_EVERY
 from tracklayer.store.counts import HOUR, MINUTE, Counts, bucket_of
 from tracklayer.store.tables import attempt_counts
@@ -197,16 +198,18 @@ async def test_a_stop_without_a_store_ends_all_the_same(tmp_path: Path) -> None:
 )
 @in_virtual_time
 async def test_old_counts_are_forgotten(tmp_path: Path, after: float, kept: int) -> None:
-    async with running(tmp_path) as world:
-        await world.service.maintenance.stop()  # it would only take the time of every hour
-        await world.destination("d")
-        await world.send("ord_1")
-        await asyncio.sleep(WRITTEN)
-        assert await rows(world) == 2
-        await asyncio.sleep(after)
-        await world.send("ord_2")
-        await asyncio.sleep(2 * WRITTEN)
-        assert await rows(world) == kept
+    # To look at the clock, and at what is to be pruned, again and again would only take the time of every hour.
+    with mock.patch.object(engine, "LOOK_EVERY", DAY):
+        async with running(tmp_path) as world:
+            await world.service.maintenance.stop()
+            await world.destination("d")
+            await world.send("ord_1")
+            await asyncio.sleep(WRITTEN)
+            assert await rows(world) == 2
+            await asyncio.sleep(after)
+            await world.send("ord_2")
+            await asyncio.sleep(2 * WRITTEN)
+            assert await rows(world) == kept
 
 
 @in_virtual_time

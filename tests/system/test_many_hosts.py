@@ -147,7 +147,7 @@ def test_a_host_with_another_master_key_is_told_so(tmp_path: Path, fresh_postgre
         other.start(ready=False)
         assert other.process is not None
         assert other.process.wait(30) != 0
-        assert "TRACKLAYER_MASTER_KEY is not the key" in other.log_text()
+        assert "TRACKLAYER_MASTER_KEY is another master key than the one" in other.log_text()
 
 
 def test_hosts_that_start_at_once_make_one_schema_one_workspace_and_one_key(
