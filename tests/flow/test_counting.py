@@ -199,7 +199,7 @@ async def test_a_stop_without_a_store_ends_all_the_same(tmp_path: Path) -> None:
 @in_virtual_time
 async def test_old_counts_are_forgotten(tmp_path: Path, after: float, kept: int) -> None:
     # To look at the clock, and at what is to be pruned, again and again would only take the time of every hour.
-    with mock.patch.object(engine, "LOOK_EVERY", DAY):
+    with mock.patch.object(engine, "LOOK_AT_CLOCK_EVERY", DAY):
         async with running(tmp_path) as world:
             await world.service.maintenance.stop()
             await world.destination("d")

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from tests.virtual_time import START, VirtualClock, in_virtual_time
 from tests.world import Outcome, World, failure, running, status
 from tracklayer.delivery.render import Renderer
+from tracklayer.flow.engine import LOOK_AT_CLOCK_EVERY
 from tracklayer.model.delivery import DeliveryState, Request
 from tracklayer.model.work import Settlement
 
@@ -329,7 +330,7 @@ async def put_off(world: World, what: str) -> None:
 
 async def goes_on(world: World) -> None:
     await world.send("ord_2", user_id="u_1")
-    await asyncio.sleep(60)
+    await asyncio.sleep(LOOK_AT_CLOCK_EVERY + 60)
     assert world.network.events("/d") == {"ord_1": 2, "ord_2": 1}
 
 

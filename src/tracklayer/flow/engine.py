@@ -38,6 +38,7 @@ from tracklayer.store.paces import Paces
 CLAIM = 200  # deliveries that one claim asks for at the most
 CLAIMS = 3  # claims under way at once: however many lanes there are, accepting finds a connection
 LOOK_EVERY = 5.0  # seconds
+LOOK_AT_CLOCK_EVERY = 60.0  # seconds; a clock that is set back by less holds nothing up for long
 TESTS_EVERY = 12  # looks
 SCARCE_CLAIM = 8  # … while the memory for deliveries is used up, so that every lane still moves
 CLAIMED_SIZE = 1024  # bytes of JSON that a claimed event is taken to have until it is there
@@ -133,10 +134,10 @@ class Engine:
     async def _watch_clock(self) -> None:
         """What waits for a moment would wait for longer where the clock is set back."""
         before, is_behind = self._clock.now(), False
-        while not await self._stops_within(LOOK_EVERY):
+        while not await self._stops_within(LOOK_AT_CLOCK_EVERY):
             now = self._clock.now()
             if now < before:
-                log.warning("clock_set_back", seconds=round(before + LOOK_EVERY - now))
+                log.warning("clock_set_back", seconds=round(before + LOOK_AT_CLOCK_EVERY - now))
                 is_behind = True
             before = now
             try:
