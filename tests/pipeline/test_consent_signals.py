@@ -97,6 +97,19 @@ def test_what_is_no_state_is_kept_and_costs_the_rest_nothing(value: dict[str, Js
     assert plain_consent({**value, "analytics_storage": True}) == ({"analytics_storage": "granted"}, unread)
 
 
+@pytest.mark.parametrize(
+    "value, states",
+    [
+        ({"default": {"ad_storage": "granted"}, "update": {"ad_storage": "revoked"}}, {}),
+        ({"ad_storage": "granted", "adStorage": "no"}, {}),
+        ({"a": {"ad_storage": "granted", "sale": "granted"}, "b": {"ad_storage": "x"}}, {"sale": "granted"}),
+        ({"default": {"ad_storage": "denied"}, "update": {"ad_storage": "revoked"}}, {"ad_storage": "denied"}),
+    ],
+)
+def test_no_grant_counts_beside_what_cannot_be_read_of_the_same_category(value: Json, states: States) -> None:
+    assert plain_consent(value).states == states
+
+
 @pytest.mark.parametrize("value", [[], "granted", 1])
 def test_what_is_no_object_is_refused_with_its_place(value: Json) -> None:
     with pytest.raises(Invalid) as refused:

@@ -8,6 +8,7 @@ import pytest
 
 from tracklayer.model.event import Event, Json, event_fields, event_to_json
 from tracklayer.model.rules import WorkspaceRules
+from tracklayer.pipeline.consent import consent_now
 from tracklayer.pipeline.normalize import normalize
 from tracklayer.pipeline.personal import drop_personal
 
@@ -157,6 +158,15 @@ def test_dropping_again_changes_nothing_and_the_callers_values_stay() -> None:
     assert drop_personal(event) == event
     assert normalize(event_fields(event), now=NOW, new_id=str, rules=DROPPING) == event
     assert properties == {"customer": {"email": "jane@example.com"}}
+
+
+@pytest.mark.parametrize("said", [{"email": "no"}, {"phone": "opted_out"}, {"update": {"email": "no"}}])
+def test_that_a_category_could_not_be_read_is_still_known_where_it_is_called_as_something_personal(said: Json) -> None:
+    event = made(consent=said)
+    (category,) = (said.get("update") or said).keys()
+    assert consent_now(event, {category: ("granted", 1.0)}) == {}
+    assert drop_personal(event) == event
+    assert b"opted_out" not in event_to_json(event)
 
 
 def test_what_is_added_later_can_be_dropped_then() -> None:

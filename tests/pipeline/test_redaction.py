@@ -78,6 +78,7 @@ def test_a_whole_name_goes_with_either_of_its_parts(field: str) -> None:
         ({"user_id": "u_1"}, "user_data.external_id"),
         ({"anonymousId": "b"}, "user_data.anonymous_id"),
         ({"phone": "1", "email": "a@b.c", "user_id": "u_1", "zip": "1"}, "user_data"),
+        ({"traits": {"email": "a@b.c"}}, "user_data"),
     ],
 )
 def test_what_stood_at_the_top_of_what_was_sent_goes_with_the_field_that_says_the_same(
@@ -85,6 +86,11 @@ def test_what_stood_at_the_top_of_what_was_sent_goes_with_the_field_that_says_th
 ) -> None:
     full = event(context={"extra": {**beside, "z": 1}})
     assert without(full, path).context == {"extra": {"z": 1}}
+
+
+def test_a_trait_that_a_call_of_another_kind_says_goes_too() -> None:
+    full = event(context={"extra": {"traits": {"email": "a@b.c", "firstName": "Ada", "plan": "pro"}}})
+    assert without(full, "user_data.email").context == {"extra": {"traits": {"firstName": "Ada", "plan": "pro"}}}
 
 
 def test_what_an_alias_said_otherwise_goes_too() -> None:

@@ -131,6 +131,24 @@ def test_amounts_of_several_currencies_are_no_sum() -> None:
     assert properties["items"][0]["currency"] == "EUR"  # the shop's
 
 
+def test_a_transaction_that_failed_chooses_no_currency() -> None:
+    failed = {"kind": "refund", "status": "failure", "amount": "9.00", "currency": "EUR"}
+    paid = {"kind": "refund", "status": "success", "amount": "9.00", "currency": "USD"}
+    properties = event("refunds/create", refund(transactions=[failed, paid])).properties
+    assert (properties["value"], properties["currency"]) == (Decimal("9.00"), "USD")
+
+
+def test_a_lines_amounts_stay_where_its_refund_has_no_one_currency() -> None:
+    line = refund()["refund_line_items"][0]
+    line = {**line, "subtotal_set": {"shop_money": {"amount": "70.0", "currency_code": "EUR"}}}
+    line["line_item"] = {name: it for name, it in line["line_item"].items() if not name.endswith("_set")}
+    transactions = [
+        {"kind": "refund", "status": "success", "amount": "1.00", "currency": currency} for currency in ("USD", "EUR")
+    ]
+    item = event("refunds/create", refund(transactions=transactions, refund_line_items=[line])).properties["items"][0]
+    assert (item["price"], item["subtotal"]) == (Decimal("70.00"), Decimal("70.0"))
+
+
 def test_a_refunds_lines_are_in_the_currency_of_its_value_where_shopify_tells_it() -> None:
     (line,) = refund()["refund_line_items"]
     shop, shown = ({"amount": amount, "currency_code": code} for amount, code in (("70.00", "EUR"), ("77.00", "USD")))

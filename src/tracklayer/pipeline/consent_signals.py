@@ -65,7 +65,12 @@ def plain_consent(value: Json) -> Said:
             _put(flat, name, said)
     if "update" in groups and "default" in groups:
         groups["default"] = {name: state for name, state in groups["default"].items() if name not in groups["update"]}
-    return Said(strictest(flat.states, *groups.values()), unread | flat.unread) if groups else flat
+    unread |= flat.unread
+    states = strictest(flat.states, *groups.values())
+    if unread:  # what else is said of the same category may be what it was before
+        doubted = frozenset(_named(unread))
+        states = {name: state for name, state in states.items() if state == "denied" or name not in doubted}
+    return Said(states, unread)
 
 
 def unread_categories(context: Mapping[str, Json]) -> frozenset[str]:

@@ -46,6 +46,7 @@ _WRAPPINGS = ("list", "raw")  # as in `email_list`
 _NO_HOMES = ("webaddress", "websiteaddress", "siteaddress")
 _WORD = re.compile("[A-Z]*[a-z0-9]+|[A-Z]+")
 _ADDRESS = re.compile("(?<!email)(?<!ip)(?<!street)address(es)?$")
+_EXTRA: Place = ("context", "extra")
 _DROPPED = "personal: dropped by the workspace's rule drop_pii"
 
 
@@ -154,6 +155,8 @@ def _without(value: Json, place: Place, gone: list[Place], *, of_somebody: bool 
         is_personal = read.of_somebody if of_somebody else read.anywhere
         if is_personal and not is_somebody and not _tells_nobody(inner):
             gone.append((*place, name))
+            if place[:2] == _EXTRA and str(*place[2:3]).startswith("consent"):
+                kept[name] = 0  # that something was said of this category counts, see `unread_categories`
         else:
             kept[name] = _without(inner, (*place, name), gone, of_somebody=of_somebody or is_somebody)
     return kept

@@ -50,7 +50,9 @@ def redact(event: Event, redaction: Redaction) -> Event:
         if field in _LOSERS:
             fields["context"] = _without(fields["context"], ["extra", _LOSERS[field], *rest])
         if field == "user_data":
-            fields["context"] = _without_traits(_without_extra(fields["context"], rest), rest)
+            context = _without_traits(_without_extra(fields["context"], rest), rest)
+            extra = context.get("extra")  # also what a Segment call says of traits that are not its own
+            fields["context"] = {**context, "extra": _without_traits(extra, rest)} if type(extra) is dict else context
     if redaction:
         fields["context"] = _without_notes(fields["context"], redaction)
     return msgspec.structs.replace(event, **fields)

@@ -169,7 +169,8 @@ def _refund(payload: dict[str, Json], _shop: str) -> _Read:
     Amounts of several currencies, as where a gift card pays in the shop's, are no sum: each stands on its own.
     """
     paid = [each for each in _objects(payload.get("transactions")) if each.get("kind") == "refund"]
-    currency = next(filter(None, (_text(each.get("currency")) for each in paid)), None) or _currency(payload)
+    counts = sorted(paid, key=lambda each: each.get("status") not in ("success", "pending"))
+    currency = next(filter(None, (_text(each.get("currency")) for each in counts)), None) or _currency(payload)
     back, pending = (_by_currency(paid, status, currency) for status in ("success", "pending"))
     said: dict[str, Json] = {"amounts": _listed(back), "pending_amounts": _listed(pending)}
     if not (back.keys() | pending.keys()) - {currency}:
@@ -191,7 +192,11 @@ def _refunded(refunded: dict[str, Json], currency: Json) -> dict[str, Json]:
     told = [(thing, name) for thing, name in amounts if thing.get(name) is not None]
     shop = _text(_money(refunded, "subtotal", "shop").get("currency_code"))
     shown = [_money(thing, name, "presentment") for thing, name in told]
-    if shop not in (None, currency) and all(each.get("currency_code") == currency for each in shown):
+    if (
+        currency is not None
+        and shop not in (None, currency)
+        and all(each.get("currency_code") == currency for each in shown)
+    ):
         for (thing, name), each in zip(told, shown, strict=True):
             thing[name] = each.get("amount")
         shop = None
