@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Connection, TableClause, func, select, text
+from sqlalchemy import TableClause, func, select
 
 from tests.store.samples import NOW, WINDOW, WORKSPACE, acceptance, kept_request, only_delivery, settlement
 from tests.store.test_migrations import differences, is_partition
@@ -80,110 +79,6 @@ async def test_each_day_is_a_transaction_so_that_others_pass_in_between(
     assert attached == [1] * made
 
 
-async def promises(database: Database) -> list[str]:
-    """What the default partitions promise to hold nothing of."""
-    statement = text(
-        "SELECT conname FROM pg_constraint WHERE conrelid::regclass::text LIKE '%_default' AND contype = 'c'"
-    )
-    return await database.read(lambda connection: list(connection.execute(statement).scalars()))
-
-
-async def make_refused(database: Database, postgres_url: str) -> None:
-    """Try to make days while somebody reads and reads."""
-    reader = await asyncpg.connect(postgres_url)
-    async with reader.transaction():
-        await reader.fetch("SELECT 1 FROM ONLY deliveries LIMIT 1")  # the table, and none of its partitions
-        with pytest.raises(Unavailable, match="lock timeout"):
-            await Partitions(database, Clock()).ensure()
-    await reader.close()
-
-
-@pytest.fixture
-def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every default partition that holds anything counts as large."""
-    monkeypatch.setattr(module, "LARGE", 0)
-
-
-@pytest.mark.usefixtures("large")
-async def test_while_a_day_is_made_that_has_not_come_nobody_waits_for_a_large_default_partition_to_be_read(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await store(database, [Told(age, (Made(DELIVERED, age, 1),), user=f"u_{age}") for age in range(9, 19)])
-    read: list[int] = []  # rows of the default partition while everybody waits
-    write = database.write
-    read_by_now = text("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'events_default'")
-    locked = text("SELECT 1 FROM pg_locks WHERE relation = 'events'::regclass AND mode = 'AccessExclusiveLock'")
-
-    async def watched(work: Work[Any], *, long: bool = False) -> Any:
-        def watching(connection: Connection) -> Any:
-            before = connection.execute(read_by_now).scalar_one()
-            answer = work(connection)
-            if connection.execute(locked).first():
-                read.append(connection.execute(read_by_now).scalar_one() - before)
-            return answer
-
-        return await write(watching, long=long)
-
-    monkeypatch.setattr(database, "write", watched)
-    await Partitions(database, Clock()).ensure()
-    assert read[:2] == [20, 20]  # today and tomorrow: moved and attached, as events may come at any moment
-    assert read[2:] == [0] * (AHEAD - 1)
-    assert await promises(database) == []
-    assert await database.read(differences) == []
-
-
-@pytest.mark.usefixtures("large")
-async def test_a_day_that_cannot_be_made_now_leaves_nothing_that_refuses_its_events(
-    database: Database, postgres_url: str
-) -> None:
-    await store(database, [Told(9, (Made(DELIVERED, 9, 1),), user="u_1")])
-    await Partitions(database, Clock(), ahead=1).ensure()
-    await make_refused(database, postgres_url)
-    assert await promises(database) == []
-    assert not {f"deliveries_p202602{day:02}" for day in range(4, 10)} & await names(database)
-    await store(database, [Told(-5, (Made(PENDING, -5),), user="u_2")])
-    assert await rows_of(database, "deliveries_default") == 2
-
-
-@pytest.mark.usefixtures("large")
-async def test_a_promise_that_another_process_takes_back_meanwhile_is_done_without(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await store(database, [Told(9, (Made(DELIVERED, 9, 1),), user="u_1")])
-    prove = module._prove
-
-    def meanwhile(connection: Connection, missing: Partition) -> None:
-        module._take_back(connection, missing)
-        prove(connection, missing)
-
-    monkeypatch.setattr(module, "_prove", meanwhile)
-    assert await Partitions(database, Clock()).ensure() == (AHEAD + 1) * len(PARTITIONED)
-    assert await promises(database) == []
-
-
-@pytest.mark.usefixtures("large")
-async def test_what_the_default_partition_has_of_a_day_that_has_not_come_moves_there(database: Database) -> None:
-    await store(database, [Told(-5.5, (Made(PENDING, -5.5),), user="u_1"), Told(9, (Made(PENDING, 9),), user="u_1")])
-    await Partitions(database, Clock()).ensure()
-    assert await rows_of(database, Partition("deliveries", int(MIDNIGHT // DAY) + 5).name) == 1
-    assert await rows_of(database, "deliveries_default") == 1
-    assert await promises(database) == []
-
-
-async def test_a_day_that_another_process_was_making_when_it_was_killed_is_made_all_the_same(
-    database: Database,
-) -> None:
-    day = Partition("deliveries", int(MIDNIGHT // DAY))
-    for number in range(3):  # as far as it may have come, days before
-        await database.write(partial(module._promise, missing=day._replace(day=day.day + number)))
-    await database.write(partial(module._prove, missing=day))
-    assert len(await promises(database)) == 3
-    assert await Partitions(database, Clock()).ensure() == (AHEAD + 1) * len(PARTITIONED)
-    assert await promises(database) == []
-    await store(database, [Told(0, (Made(PENDING, 0),)), Told(-2.5, (Made(PENDING, -2.5),))])
-    assert await rows_of(database, "deliveries_default") == 0
-
-
 async def test_one_process_at_a_time_has_the_turn_and_another_may_have_it_after(
     database: Database, postgres_url: str
 ) -> None:
@@ -195,17 +90,11 @@ async def test_one_process_at_a_time_has_the_turn_and_another_may_have_it_after(
     await other.close()
 
 
-@pytest.mark.parametrize("large", [0, module.LARGE])
-async def test_processes_that_make_days_at_once_do_not_fail(
-    database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch, large: int
-) -> None:
-    monkeypatch.setattr(module, "LARGE", large)
-    await store(database, [Told(9, (Made(DELIVERED, 9, 1),), user="u_1")])
+async def test_processes_that_make_days_at_once_do_not_fail(database: Database, postgres_url: str) -> None:
     other = open_database(postgres_url)
     made = await asyncio.gather(Partitions(database, Clock()).ensure(), Partitions(other, Clock()).ensure())
     await other.close()
     assert max(made) == (AHEAD + 1) * len(PARTITIONED)
-    assert await promises(database) == []
     assert await database.read(differences) == []
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -29,7 +28,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import IntegrityError
 
 from tracklayer.errors import Unavailable
 from tracklayer.identity import first_id
@@ -44,14 +42,10 @@ LOCK_TIMEOUT = 0.4  # seconds to wait for a lock that everybody else then waits 
 TRIES = 5  # for that lock
 MAKING = 500_173_827_949  # the key of the advisory lock of who makes days
 PAUSE = 1.0  # seconds between them
-LARGE = 16 * 1024 * 1024  # bytes of a default partition that nobody should wait for being read through
 PREFIX = {table: "evt" if key in ("pk", "event_pk") else "dlv" for table, key in PARTITIONED.items()}
 
 T = TypeVar("T")
 
-_IS_PROVED = text(
-    "SELECT convalidated FROM pg_constraint WHERE conname = :promise AND conrelid = to_regclass(:default_partition)"
-)
 _DATED = re.compile(r"_p(\d{8})$")
 
 
@@ -65,11 +59,6 @@ class Partition(NamedTuple):
     def name(self) -> str:
         """Of the table that it is."""
         return f"{self.table}_p{datetime.fromtimestamp(self.day * DAY, UTC):%Y%m%d}"
-
-    @property
-    def promise(self) -> str:
-        """The constraint by which the default partition has nothing of it, while it is being made."""
-        return f"not_{self.name}"
 
     @property
     def first(self) -> str:
@@ -108,10 +97,7 @@ class Partitions:
         there = set(await self.all())
         missing = [each for table in PARTITIONED for day in days if (each := Partition(table, day)) not in there]
         for each in missing:
-            if each.day > today + 1 and await self._reads_long(each.table):
-                await self._make_proved(each)
-            else:
-                await self._soon(partial(_make, missing=each))
+            await self._soon(partial(_make, missing=each))
         return len(missing)
 
     async def all(self) -> list[Partition]:
@@ -147,23 +133,6 @@ class Partitions:
         moved = await self._soon(lambda connection: _drop(connection, partition, keys, cutoffs))
         return Dropped(rows - moved, size)
 
-    async def _reads_long(self, table: str) -> bool:
-        size = select(func.pg_relation_size(f"{table}_default"))
-        return await self._database.read(lambda connection: connection.execute(size).scalar_one() > LARGE)
-
-    async def _make_proved(self, missing: Partition) -> None:
-        """Make a day that nobody needs yet, and have the default partition read through beforehand, with nobody
-        waiting: a constraint promises that it has nothing of that day, and once that is proved nobody looks again.
-        """
-        try:
-            await self._soon(partial(_promise, missing=missing))
-            with suppress(IntegrityError):  # it holds something of that day after all, which moves while it is made
-                await self._database.write(partial(_prove, missing=missing), long=True)
-            await self._soon(partial(_make, missing=missing))
-        except BaseException:
-            await self._soon(partial(_take_back, missing=missing))  # or it would refuse what comes on that day
-            raise
-
     async def _soon(self, work: Work[T]) -> T:
         tried = 1
         while True:
@@ -177,61 +146,19 @@ class Partitions:
 
 
 def _make(connection: Connection, missing: Partition) -> None:
-    if not _is_missing(connection, missing):
+    connection.execute(select(func.pg_advisory_xact_lock(MAKING)))  # another process may be about to make it, too
+    if inspect(connection).has_table(missing.name):
         return
     table = missing.table
     connection.execute(text(f"CREATE TABLE {missing.name} (LIKE {table} INCLUDING ALL)"))
     _give_up_soon(connection)
     # Everybody waits here. Who waits for the default partition alone, as attaching would have it, has already chosen it
     # for what he inserts, which then fails, or has already listed where to look, and misses what moves. Attaching reads
-    # the default partition through, unless its promise is proved; that is why days are not made together.
+    # the default partition through; that is why days are not made together.
     connection.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
-    if not _proved(connection, missing):
-        connection.execute(_taking(missing))
+    connection.execute(_taking(missing))
     bounds = f"FROM ('{missing.first}') TO ('{missing.end}')"
     connection.execute(text(f"ALTER TABLE {table} ATTACH PARTITION {missing.name} FOR VALUES {bounds}"))
-    # What outlives the day will move there.
-    connection.execute(text(f"ALTER TABLE {table}_default DROP CONSTRAINT IF EXISTS {missing.promise}"))
-
-
-def _promise(connection: Connection, missing: Partition) -> None:
-    """Of a day that has not come: what it has is not looked at, and what comes is refused."""
-    if not _is_missing(connection, missing):
-        return
-    _give_up_soon(connection)
-    key, name = PARTITIONED[missing.table], missing.promise
-    promise = f"{name} CHECK (NOT ({key} >= '{missing.first}' AND {key} < '{missing.end}'))"
-    change = f"DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {promise} NOT VALID"
-    connection.execute(text(f"ALTER TABLE {missing.table}_default {change}"))
-
-
-def _prove(connection: Connection, missing: Partition) -> None:
-    """Read the default partition through; others read and write meanwhile."""
-    _wait_for_turn(connection)
-    if _proved(connection, missing) is False:  # else it was taken back, or the day is made
-        connection.execute(text(f"ALTER TABLE {missing.table}_default VALIDATE CONSTRAINT {missing.promise}"))
-
-
-def _take_back(connection: Connection, missing: Partition) -> None:
-    _wait_for_turn(connection)
-    _give_up_soon(connection)
-    connection.execute(text(f"ALTER TABLE {missing.table}_default DROP CONSTRAINT IF EXISTS {missing.promise}"))
-
-
-def _proved(connection: Connection, missing: Partition) -> bool | None:
-    """Whether the promise of that day is proved; None where there is none."""
-    of = {"promise": missing.promise, "default_partition": f"{missing.table}_default"}
-    return connection.execute(_IS_PROVED, of).scalar()
-
-
-def _is_missing(connection: Connection, day: Partition) -> bool:
-    _wait_for_turn(connection)
-    return not inspect(connection).has_table(day.name)
-
-
-def _wait_for_turn(connection: Connection) -> None:
-    """Whoever else is about to make a day waits until this transaction has ended."""
-    connection.execute(select(func.pg_advisory_xact_lock(MAKING)))
 
 
 def _taking(partition: Partition) -> Insert:
