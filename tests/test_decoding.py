@@ -174,6 +174,11 @@ def test_any_object_is_read_back_as_it_was_written(value: dict[str, Any]) -> Non
     check_keys(raw)
 
 
+def test_what_is_no_utf_8_is_refused_where_keys_are_looked_at() -> None:
+    with pytest.raises(Malformed):
+        check_keys(b'{"a": "\xff"}')
+
+
 @given(raw=st.binary() | st.text().map(str.encode))
 def test_whatever_comes_is_decoded_or_refused(raw: bytes) -> None:
     try:

@@ -76,7 +76,7 @@ def check_keys(raw: bytes) -> None:
     """Refuse JSON in which one object has a key twice, where `decode_as` lets the last value count without a word.
 
     It reads the bytes once more, in Python's own way: not for the events of a busy shop. Raises `Invalid`, its pointer
-    to the key, and `Malformed` for what is nested too deeply to be read so.
+    to the key, and `Malformed` for what is nested too deeply, or no UTF-8, to be read so.
     """
     repeated: list[tuple[dict[str, Any], str]] = []
 
@@ -89,7 +89,7 @@ def check_keys(raw: bytes) -> None:
 
     try:
         document = json.loads(raw, object_pairs_hook=read, parse_int=str, parse_float=str)
-    except RecursionError as error:
+    except (RecursionError, UnicodeDecodeError) as error:
         raise Malformed(f"the body is not usable JSON: {error}", pointer="") from error
     if repeated:
         holder, key = repeated[-1]  # of objects in each other the outer one comes last, and so is there in any case

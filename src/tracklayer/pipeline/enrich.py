@@ -20,6 +20,7 @@ from tracklayer.model.rules import Enrichment, WorkspaceRules
 from tracklayer.pipeline.audience import Audiences, rule_fields
 from tracklayer.pipeline.campaign import page_query, read_origin
 from tracklayer.pipeline.changes import free_name
+from tracklayer.pipeline.devices import LONGEST as LONGEST_AGENT
 from tracklayer.pipeline.devices import ReadUserAgent
 from tracklayer.pipeline.known_user import known_user_data, named_by_ids
 
@@ -28,8 +29,7 @@ REMEMBERED = 4_096  # visitors
 MAX_NOTES = 100
 MAX_PATHS = 100  # of one note
 LONGEST_ERROR = 200  # characters
-LONGEST_AGENT = 1024  # characters, of a user agent with which a visitor is remembered
-LONGEST_ADDRESS = 45  # characters, as many as an IPv6 address with an IPv4 one in it has
+LONGEST_ADDRESS = 45  # characters, of an IPv6 address with an IPv4 one in it: with a longer text nobody is remembered
 
 ReadPlace = Callable[[str], dict[str, Json]]
 """IP address → the fields of `context.geo` that are known of it, not to be changed."""
